@@ -1,0 +1,1 @@
+"""Who may what: keys, roles, partners. Every request passes the guard."""

@@ -1,0 +1,243 @@
+"""The one way in: every route is built by `Routes`, declares its permission, and enforces it itself.
+
+FastAPI never runs the `Depends` of a route that overrides its handler, and its own way costs more than the
+database; so the route class asks for the key, checks the role, counts against the limits and reads the body.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, ClassVar
+
+from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
+
+from tocsin.access.call import Call, Service, idempotency_key
+from tocsin.access.model import MAY, Permission, Principal
+from tocsin.kit import errors, openapi, problems, receiving
+from tocsin.kit.answers import Answer
+from tocsin.kit.bodies import Shape
+
+Endpoint = Callable[[Call], Awaitable[Answer]]
+
+MIB = 1024 * 1024
+WRITES = frozenset({"POST", "PATCH", "PUT"})
+ANY_CALL = (errors.NoKey, errors.WrongKey, errors.NotAllowed, errors.TooMany, errors.Unavailable)
+WITH_BODY = (errors.Malformed, errors.TooSlow, errors.TooLarge, errors.WrongContentType, errors.Invalid)
+
+
+class Guarded(APIRoute):
+    """A route that cannot be built without a permission."""
+
+    exact: ClassVar[set[str]] = set()  # `/api/incidents/status` is never `/api/incidents/{incident_id}`
+
+    def __init__(
+        self,
+        path: str,
+        endpoint: Endpoint,
+        *,
+        may: Permission,
+        takes: Shape[Any] | None = None,
+        empty_too: bool = False,
+        once: bool = True,
+        most: int = MIB,
+        queries: Sequence[str] = (),
+        shapes: Sequence[type] = (),
+        **rest: Any,
+    ) -> None:
+        super().__init__(path, endpoint, **rest)
+        self.may = may
+        self.roles = MAY.get(may, frozenset())
+        self.takes = takes
+        self.empty_too = empty_too
+        self.once = once
+        self.most = most
+        self.queries = frozenset(queries)
+        self.shapes = shapes  # for the docs
+        self.fixed = "{" not in path
+        if self.fixed:
+            self.exact.add(path)
+        self.serve = endpoint
+        self.app = self._answer  # FastAPI's own handler is never called
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if self.fixed:  # most paths: no need for a regular expression
+            if scope["path"] != self.path:
+                return Match.NONE, {}
+            match = Match.FULL if scope["method"] in (self.methods or ()) else Match.PARTIAL
+            return match, {"path_params": {}, "route": self}
+        if scope["path"] in self.exact:
+            return Match.NONE, {}
+        return super().matches(scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in (self.methods or ()):
+            raise errors.WrongMethod(headers={"Allow": ", ".join(allowed_methods(scope))})
+        await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        service: Service | None = getattr(scope["app"].state, "service", None)
+        call = Call(scope, receive, send)
+        scope["route"] = self
+        try:
+            if service is None:
+                raise errors.Unavailable("Tocsin has not been started: the server must run the app's lifespan.")
+            answer = await self._admit(call, service)
+        except errors.Problem as problem:
+            answer = problems.answer(problem, scope["request_id"])
+        if "limit_headers" in scope:
+            answer.raw_headers += scope["limit_headers"]
+        await answer(scope, receive, send)
+
+    async def _admit(self, call: Call, service: Service) -> Answer:
+        call.service = service
+        call.headers_seen = seen = dict(call.scope["headers"])
+        call.allowed_queries = self.queries
+        if self.may != "public":
+            call.principal = await _caller(call, service, seen)
+            _count(call, service)
+            if call.principal.role not in self.roles:
+                raise errors.NotAllowed(_wrong_role(call.principal, self.may))
+        if call.scope["method"] in WRITES:
+            await self._take_body(call, service, seen)
+        return await self.serve(call)
+
+    async def _take_body(self, call: Call, service: Service, seen: dict[bytes, bytes]) -> None:
+        if not self.once and idempotency_key(seen) is not None:
+            raise errors.Invalid.field(
+                "Idempotency-Key", "is not taken here: the answer holds a secret and is never kept"
+            )
+        settings = service.settings
+        call.raw_body = await receiving.body(
+            call.receive, seen, most=self.most, chunk=settings.chunk_deadline, whole=settings.body_deadline
+        )
+        raw = call.raw_body
+        if self.empty_too and not raw.strip():
+            raw = b"{}"
+        else:
+            receiving.must_be_json(seen)
+        call.content = self.takes.read(raw) if self.takes is not None else None
+
+
+async def _caller(call: Call, service: Service, seen: dict[bytes, bytes]) -> Principal:
+    """Whose key it is; raises `NoKey` or `WrongKey`, and `TooMany` for an address that has tried too often."""
+    given = seen.get(b"x-api-key")
+    if given is not None:
+        text = given.decode("latin-1")
+        principal = service.directory.find(text)
+        if principal is not None:
+            return principal
+    client = call.scope.get("client")
+    address = client[0] if client else "unknown"
+    limits = service.address_limits
+    if limits.limit:
+        left = limits.take(address)
+        if left < 0:
+            wait = str(limits.seconds_until_free(left))
+            raise errors.TooMany(
+                "Too many requests without a valid key from this address.", headers={"Retry-After": wait}
+            )
+    if given is None or not given.strip():
+        raise errors.NoKey(headers={"WWW-Authenticate": 'ApiKey realm="tocsin", header="x-api-key"'})
+    principal = await service.directory.find_fresh(text)
+    if principal is None:
+        raise errors.WrongKey
+    return principal
+
+
+def _count(call: Call, service: Service) -> None:
+    """One request against the key's limit; what is left stands in every answer."""
+    limits = service.key_limits
+    if not limits.limit:
+        return
+    left = limits.take(call.principal.owner)
+    call.scope["limit_headers"] = [
+        (b"ratelimit-policy", b'"key";q=%d;w=1' % max(1, round(limits.limit))),
+        (b"ratelimit", b'"key";r=%d;t=1' % max(0, int(left))),
+    ]
+    if left < 0:
+        raise errors.TooMany(headers={"Retry-After": str(limits.seconds_until_free(left))})
+
+
+def _wrong_role(who: Principal, may: Permission) -> str:
+    right = ", ".join(sorted(MAY[may]))
+    return f"This key has the role `{who.role}`; {may.replace(':', ': ')} takes one of {right}."
+
+
+def allowed_methods(scope: Scope) -> list[str]:
+    """Every method that this path takes, over all routes."""
+    methods: set[str] = set()
+    for route in scope["app"].router.routes:
+        if route.matches(scope)[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return sorted(methods)
+
+
+class Routes(list[Guarded]):
+    """A feature's routes under one heading of the docs; `app.py` puts all of them together."""
+
+    def __init__(self, tag: str) -> None:
+        super().__init__()
+        self.tag = tag
+
+    def add(
+        self,
+        methods: str,
+        *paths: str,
+        may: Permission,
+        takes: type | None = None,
+        shows: type | None = None,
+        nested: bool = False,
+        status: int = 200,
+        parameters: Sequence[openapi.Parameter] = (),
+        refuses: Sequence[type[errors.Problem]] = (),
+        gives: type | None = None,
+        shown: bool = True,
+        **how: Any,
+    ) -> Callable[[Endpoint], Endpoint]:
+        """Operations on one endpoint. The first path is the documented one, the others are aliases of it.
+
+        `takes` is the body's shape (`shows` the one in the docs, where that is another), `gives` the answer's.
+        """
+        shape: Shape[Any] | None = Shape(takes, nested=nested) if takes is not None else None
+        told = _Told(shows or takes, gives, status, parameters, refuses)
+        queries = [parameter.name for parameter in parameters if parameter.place == "query"]
+
+        def build(endpoint: Endpoint) -> Endpoint:
+            for path, method in product(paths, methods.split()):
+                documented = shown and path == paths[0]
+                name = f"{endpoint.__name__}_{method.lower()}" if " " in methods else endpoint.__name__
+                more: dict[str, Any] = told.operation(method, how) if documented else {}
+                more |= {"tags": [self.tag], "operation_id": name, "include_in_schema": documented}
+                self.append(
+                    Guarded(path, endpoint, methods=[method], may=may, takes=shape, queries=queries, **how, **more)
+                )
+            return endpoint
+
+        return build
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the docs say of an operation."""
+
+    takes: type | None
+    gives: type | None
+    status: int
+    parameters: Sequence[openapi.Parameter]
+    refuses: Sequence[type[errors.Problem]]
+
+    def operation(self, method: str, how: Mapping[str, Any]) -> dict[str, Any]:
+        writes = method in WRITES
+        more = [openapi.IDEMPOTENCY] if writes and how.get("once", True) else []
+        extra: dict[str, Any] = {"parameters": [parameter.said() for parameter in (*self.parameters, *more)]}
+        if self.takes is not None:
+            extra["requestBody"] = openapi.body(self.takes, optional=how.get("empty_too", False))
+        refuses = [*ANY_CALL, *(WITH_BODY if writes else ()), *self.refuses]
+        return {
+            "status_code": self.status,
+            "responses": openapi.answers(self.status, self.gives, "Done.", list(dict.fromkeys(refuses))),
+            "openapi_extra": extra,
+            "shapes": [kind for kind in (self.takes, self.gives) if kind is not None],
+        }

@@ -1,0 +1,146 @@
+"""The table of contents: every feature's routes, every background loop, every layer, a line each.
+
+`app = create_app()` reads no settings and opens nothing; the lifespan does.
+"""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+import tocsin
+from tocsin import start
+from tocsin.access import http as access
+from tocsin.access.call import Service
+from tocsin.access.directory import Directory
+from tocsin.access.guard import Guarded
+from tocsin.db import once
+from tocsin.db.engine import Database, forget_writers
+from tocsin.incidents import http as incidents
+from tocsin.kit import logs, loops, metrics, openapi
+from tocsin.kit.clock import Clock, utc_now
+from tocsin.kit.limits import Limiter
+from tocsin.kit.loops import Loop
+from tocsin.kit.shell import Shell, no_such_path
+from tocsin.settings import Settings, load
+from tocsin.timeline import http as timeline
+from tocsin.timeline import log as timeline_log
+from tocsin.web import http as web
+
+Release = Callable[[], None]
+
+ROUTES: list[Guarded] = [
+    *incidents.routes,
+    *timeline.routes,
+    *access.routes,
+    *web.routes,
+]
+
+
+def every_loop(service: Service) -> list[Loop]:
+    """What runs beside the requests, and how many seconds lie between two rounds."""
+    db, directory = service.db, service.directory
+    return [
+        Loop("watch the database", db.probe, 2.0),
+        Loop("notice changed keys", directory.refresh, 0.5),
+        Loop("write when keys were used", directory.write_last_used, 10.0),
+        Loop("bring out access lines", logs.flush, 0.5),
+        Loop("forget who wrote", lambda: db.write(forget_writers, db.clock() - timedelta(days=1)), 3600.0),
+        Loop("forget old answers", lambda: db.write(once.forget, db.clock() - once.KEPT_FOR), 60.0),
+    ]
+
+
+class Tocsin(FastAPI):
+    """FastAPI for its routing and its description; our own shell is the only middleware."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        self.router.default = no_such_path
+        return Shell(self.router, metrics.request_seen)
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = super().openapi()
+            shapes = dict.fromkeys(kind for route in ROUTES for kind in route.shapes)
+            document["components"] = {
+                "schemas": openapi.components(shapes),
+                "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "x-api-key"}},
+            }
+            document["security"] = [{"key": []}]
+        return self.openapi_schema or document
+
+    def openapi_bytes(self) -> bytes:
+        """The description as it is served; worked out once."""
+        if not hasattr(self, "_document"):
+            self._document = msgspec.json.encode(self.openapi())
+        return self._document
+
+
+def create_app(settings: Settings | None = None, *, prepared: bool = False, clock: Clock = utc_now) -> Tocsin:
+    """The application. `tocsin serve` hands it the settings and a `prepared` database; tests own the clock."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        in_force = settings or load()
+        logs.set_up(in_force.log_format, "debug" if in_force.debug else in_force.log_level)
+        release: Release = _keep if prepared else await asyncio.to_thread(start.prepare_and_say, in_force)
+        try:
+            async with running(in_force, clock) as service:
+                app.state.service = service
+                yield
+        finally:
+            app.state.service = None
+            release()
+
+    return Tocsin(
+        title="Tocsin",
+        version=tocsin.__version__,
+        description="An incident register: one incident for one trouble, every step on record.",
+        routes=list(ROUTES),
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+
+
+@asynccontextmanager
+async def running(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Service]:
+    """Everything that runs while the server serves; ends when what is in flight is done."""
+    db = Database(settings, log=timeline_log.append, clock=clock)
+    admin_key = settings.api_key.get_secret_value() if settings.api_key is not None else None
+    key_limits = Limiter(settings.rate_limit / settings.workers)
+    address_limits = Limiter(settings.address_rate_limit / settings.workers)
+    service = Service(settings, db, Directory(db, admin_key), key_limits, address_limits)
+    db.start()
+    await service.directory.reload()
+    tasks = [asyncio.create_task(loops.run(loop), name=loop.name) for loop in every_loop(service)]
+    calm_the_collector()
+    try:
+        yield service
+    finally:
+        service.stopping = True
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await db.close()
+
+
+def _keep() -> None:
+    """Whoever prepared the database gives it up as well."""
+
+
+def calm_the_collector() -> None:
+    """What start-up made stays: looking through it again and again was the write path's p99 (90 ms against 30)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 50)
+
+
+app = create_app()

@@ -1,0 +1,108 @@
+"""`tocsin keys create|list|rotate|revoke`: works beside a running server, and before the first start."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tocsin import settings as chosen
+from tocsin import start
+from tocsin.access import actions, store
+from tocsin.access.http import overlap
+from tocsin.access.model import ROLES, Key, NewKey, new_secret
+from tocsin.db.engine import Database
+from tocsin.db.transaction import CLOCK
+from tocsin.kit.clock import rfc3339_or_none
+from tocsin.kit.errors import Problem
+from tocsin.settings import Settings
+from tocsin.start import CannotStart
+from tocsin.timeline import log as timeline
+
+app = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
+
+
+@app.command()
+def create(
+    name: str = typer.Option(..., help="What the key is for: it stands in the timeline."),
+    role: str = typer.Option("operator", help=f"One of {', '.join(ROLES)}."),
+    partner: str | None = typer.Option(None, help="The company's slug, for the role partner; made if it is new."),
+) -> None:
+    """Make a key and print it: the only time that it is shown."""
+    made: NewKey = _run(
+        lambda db: db.write(actions.create_key, actions.CreateKey(name, role, partner, new_secret(), CLOCK))
+    )
+    _show_secret(made)
+
+
+@app.command("list")
+def list_keys() -> None:
+    """List every key, without secrets."""
+    settings = chosen.load()
+    keys: list[Key] = _run(lambda db: db.read(store.keys), settings)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("Id", "Name", "Role", "Partner", "Made", "Last used", "State"):
+        table.add_column(title)
+    if settings.api_key is not None:
+        table.add_row("–", "from the environment", "admin", "", "", "", "good while API_KEY is set")
+    for key in keys:
+        made, used = rfc3339_or_none(key.created_at), rfc3339_or_none(key.last_used_at)
+        table.add_row(str(key.id), key.name, key.role, key.partner or "", made, used or "never", _state(key))
+    Console().print(table)
+
+
+@app.command()
+def rotate(
+    key_id: int = typer.Argument(..., help="The key's id, as `tocsin keys list` shows it."),
+    overlap_hours: float = typer.Option(24.0, help="For how long the old secret stays good."),
+) -> None:
+    """Give a key a new secret and print it; the old one stays good for a while."""
+    try:
+        kept_for = overlap(round(timedelta(hours=overlap_hours).total_seconds()))
+    except (Problem, OverflowError, ValueError):
+        raise CannotStart("--overlap-hours must be from 0 to 720 (30 days)") from None
+    wish = actions.RotateKey(key_id, new_secret(), kept_for, CLOCK)
+    made: NewKey = _run(lambda db: db.write(actions.rotate_key, wish))
+    _show_secret(made)
+
+
+@app.command()
+def revoke(key_id: int = typer.Argument(..., help="The key's id, as `tocsin keys list` shows it.")) -> None:
+    """Revoke a key: it is dead everywhere within a second."""
+    key: Key = _run(lambda db: db.write(actions.revoke_key, actions.RevokeKey(key_id, CLOCK)))
+    print(f"Key {key.id} ({key.name}) is revoked.")
+
+
+def _run(work: Callable[[Database], Any], settings: Settings | None = None) -> Any:
+    """One piece of work on the database, in a loop of its own. The schema is made first where there is none."""
+    in_force = settings or chosen.load()
+    start.prepare_beside(in_force)
+
+    async def run() -> Any:
+        db = Database(in_force, log=timeline.append)
+        db.start()
+        try:
+            return await work(db)
+        finally:
+            await db.close()
+
+    try:
+        return asyncio.run(run())
+    except Problem as problem:
+        raise CannotStart(problem.detail) from None
+
+
+def _show_secret(made: NewKey) -> None:
+    """The key alone on stdout, so that a script can take it; the words on stderr."""
+    about = f"Key {made.key.id} ({made.key.name}), role {made.key.role}. It is shown only now:"
+    Console(stderr=True).print(about, style="dim", highlight=False)
+    print(made.text)
+
+
+def _state(key: Key) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {rfc3339_or_none(key.revoked_at)}"
+    return f"old secret good until {rfc3339_or_none(key.former_until)}" if key.former_until else "good"

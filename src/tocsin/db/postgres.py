@@ -1,0 +1,260 @@
+"""PostgreSQL through asyncpg: one batch in flight per process, reads on an AUTOCOMMIT engine.
+
+What a connection that breaks at COMMIT leaves open is settled here: see `_was_committed`.
+"""
+
+import asyncio
+import contextlib
+import random
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+import structlog
+from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from tocsin.db.batcher import CANNOT_WRITE, DatabaseRefused
+from tocsin.db.dialect import HOLD, LOG_LOCK, Postgres
+from tocsin.db.schema import last_batch
+from tocsin.db.transaction import Log, Reader, Writer
+from tocsin.kit.clock import Clock
+from tocsin.kit.errors import Unavailable
+from tocsin.settings import Settings
+
+T = TypeVar("T")
+log = structlog.get_logger("tocsin.db")
+
+TRIES = 6
+GOODBYE = 0.5  # seconds in which connections may be closed politely
+READERS = 16  # connections for reads; none beyond them, because opening one costs more than waiting for one
+# Serialization failure, deadlock, and the unique-key race of two processes: run the whole batch again.
+RACES = frozenset({"40001", "40P01"})
+AGAIN = RACES | {"23505"}
+NOT_STORED = "The connection broke each time the change was to be stored; it was not stored."
+# Lock not available, cancelled (statement timeout), read-only server, out of something, shutting down, idle too long.
+AWAY = ("55P03", "57", "25006", "53", "25P03", "08", "58")
+
+# The database's troubles, and not our own mistakes in a statement: those are no reason to ask again.
+# TimeoutError is an OSError since 3.11; asyncpg's own come unwrapped where a connection could not be made.
+TROUBLE = (
+    DBAPIError,
+    PendingRollbackError,
+    PoolTimeout,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+
+
+class _Again(Exception):
+    """Nothing was committed, and the same batch may go through if it is run once more; `otherwise` ends the trying."""
+
+    def __init__(self, reason: str, otherwise: Exception) -> None:
+        super().__init__(reason)
+        self.otherwise = otherwise
+
+
+class PostgresStorage:
+    """The register in a PostgreSQL."""
+
+    name = "postgresql"
+
+    def __init__(self, settings: Settings, *, clock: Clock, log: Log) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._log = log
+        self.dialect = Postgres(secrets.token_hex(8))
+        pooled = settings.database_pooler
+        self._writing = make_engine(settings, pool_size=1, max_overflow=1)
+        # Behind a pooler a prepared statement and its use must share a transaction.
+        self._reading = make_engine(settings, pool_size=READERS, max_overflow=0, **({} if pooled else AUTOCOMMIT))
+
+    async def transaction(self, work: Callable[[Writer], T], *, long: bool = False) -> T:
+        """See `batcher.Engine`. Races are run again; what cannot be settled is `Unavailable`.
+
+        However `long` the work, every statement leaves the loop free here.
+        """
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return await self._attempt(work)
+            except _Again as problem:
+                if attempt == TRIES:
+                    raise problem.otherwise from problem
+                log.info("a batch is run again", attempt=attempt, reason=str(problem))
+                # A little disorder, so that two processes that met do not meet again.
+                await asyncio.sleep(random.uniform(0, 0.005 * 2**attempt))  # noqa: S311 - no secret
+
+    async def _attempt(self, work: Callable[[Writer], T]) -> T:
+        self.dialect.batch += 1
+        try:
+            async with line(self._writing, self._patience * 3) as connection:
+                wrote, done = await connection.run_sync(self._perform, work)
+                if not wrote:
+                    return done
+                await self._commit(connection)
+                return done
+        except TROUBLE as problem:
+            raise _said(problem) from problem
+
+    async def _commit(self, connection: AsyncConnection) -> None:
+        try:
+            await connection.commit()
+        except TROUBLE as problem:
+            if _code(problem) and not _broken(problem):
+                raise  # the server said no, so it is known not to be done
+            log.warning("the connection broke at COMMIT", batch=self.dialect.batch, problem=_text(problem))
+            await connection.invalidate()
+            if not await self._was_committed():
+                raise _Again("a commit that did not happen", Unavailable(NOT_STORED)) from problem
+
+    def _perform(self, connection: Connection, work: Callable[[Writer], T]) -> tuple[bool, T]:
+        connection.execute(SESSION, self._limits())
+        tx = Writer(connection, self.dialect, now=self._clock(), log=self._log)
+        done = work(tx)
+        return tx.wrote, done
+
+    async def _was_committed(self) -> bool:
+        """Whether the batch whose COMMIT broke is there. Raises `Unavailable` where that cannot be known.
+
+        The old backend holds the log's lock until it has committed or died, so the lock comes first: a look
+        without it saw nothing where a row was about to be.
+        """
+        try:
+            async with line(self._writing, self._patience) as connection:
+                await connection.execute(SESSION, self._limits())
+                await connection.execute(HOLD, {"lock": LOG_LOCK})
+                found = await connection.scalar(MARK, {"writer": self.dialect.writer})
+                return found is not None and found >= self.dialect.batch
+        except TROUBLE as problem:
+            raise Unavailable("The connection broke while the change was being stored.") from problem
+
+    async def read(self, query: Callable[..., T], *args: Any) -> T:
+        """A query on a connection of its own."""
+        try:
+            return await self._read(query, args)
+        except TROUBLE as problem:
+            if _broken(problem):
+                # The server may only have been restarted since this connection was last used.
+                return await self._read_again(query, args)
+            raise Unavailable(f"The database cannot be read at the moment: {_text(problem)}.") from None
+
+    async def _read(self, query: Callable[..., T], args: tuple[Any, ...]) -> T:
+        async with line(self._reading, self._patience) as connection:
+            return await connection.run_sync(lambda sync: query(Reader(sync, self.dialect), *args))
+
+    async def _read_again(self, query: Callable[..., T], args: tuple[Any, ...]) -> T:
+        try:
+            return await self._read(query, args)
+        except TROUBLE as problem:
+            raise Unavailable(f"The database cannot be reached at the moment: {_text(problem)}.") from None
+
+    async def probe(self) -> None:
+        """Raises `Unavailable` where a read fails."""
+        await self.read(lambda reader: reader.row(text("SELECT 1")))
+
+    async def close(self) -> None:
+        for engine in (self._writing, self._reading):
+            with contextlib.suppress(TimeoutError):  # a silent server: its lines end with this process
+                async with asyncio.timeout(GOODBYE):
+                    await engine.dispose()
+
+    @property
+    def _patience(self) -> float:
+        """Seconds after which a silent server counts as gone: its own time-out would have come before."""
+        return self._settings.statement_timeout + 1
+
+    def _limits(self) -> dict[str, str]:
+        """Session settings as PostgreSQL reads them; `SET LOCAL`, because startup parameters break poolers."""
+        settings = self._settings
+        return {
+            "lock": f"{int(settings.lock_timeout * 1000)}ms",
+            "statement": f"{int(settings.statement_timeout * 1000)}ms",
+            "idle": f"{int(settings.idle_timeout * 1000)}ms",
+        }
+
+
+@asynccontextmanager
+async def line(engine: AsyncEngine, patience: float) -> AsyncIterator[AsyncConnection]:
+    """A connection that is cut off when its work takes longer: a silent server counts as gone.
+
+    A time-out around the work would not do: asyncpg, when it is cancelled, waits for the server's word.
+    """
+    async with engine.connect() as connection:
+        assert connection.sync_connection is not None
+        driven: Any = connection.sync_connection.connection.driver_connection
+        scissors = asyncio.get_running_loop().call_later(patience, driven.terminate)
+        try:
+            yield connection
+        finally:
+            scissors.cancel()
+
+
+def make_engine(settings: Settings, **options: Any) -> AsyncEngine:
+    """An engine for the settings' PostgreSQL. The URL is libpq's and goes to asyncpg as it is."""
+    url = settings.postgres_url
+    assert url is not None
+    pooled = settings.database_pooler
+
+    async def connect() -> Any:
+        try:
+            return await asyncpg.connect(url, timeout=5, statement_cache_size=0 if pooled else 100)
+        except ValueError as problem:  # the URL makes no sense: a port that is no number, for example
+            raise asyncpg.InterfaceError(str(problem)) from None
+
+    def creator() -> Any:
+        caches: dict[str, Any] = {}
+        if pooled:
+            # A statement without a name ends with the next one. Those with names would pile up on the pooler's
+            # connections: the transaction after, which should close them, may come to another one.
+            caches = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
+        return engine.sync_engine.dialect.loaded_dbapi.connect(async_creator_fn=connect, **caches)
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://", creator=creator, pool_timeout=5, hide_parameters=True, **options
+    )
+    return engine
+
+
+def _said(problem: Exception) -> Exception:
+    """What a failed attempt means: run it again, away, or refused."""
+    code, text = _code(problem), _text(problem)
+    away = code.startswith(AWAY) or code in RACES or not isinstance(problem, DBAPIError) or _broken(problem)
+    verdict = Unavailable(f"{CANNOT_WRITE}{text}.") if away else DatabaseRefused(text)
+    return _Again(text, verdict) if code in AGAIN or _broken(problem) else verdict
+
+
+def _code(problem: BaseException) -> str:
+    """The SQLSTATE, where there is one."""
+    inner = problem.orig if isinstance(problem, DBAPIError) else problem
+    return str(getattr(inner, "sqlstate", None) or "")
+
+
+def _broken(problem: BaseException) -> bool:
+    """The connection is gone, or could not be made."""
+    if isinstance(problem, DBAPIError):
+        return problem.connection_invalidated or _code(problem).startswith(("08", "57P"))
+    if isinstance(problem, TimeoutError):
+        return False
+    return isinstance(problem, OSError | asyncpg.InterfaceError) or _code(problem).startswith(("08", "57P"))
+
+
+def _text(problem: BaseException) -> str:
+    """One line, without the statement and its values: they may hold what a log must not."""
+    inner = problem.orig if isinstance(problem, DBAPIError) else problem
+    return (str(inner).splitlines() or [""])[0].removesuffix(".") or type(inner).__name__
+
+
+AUTOCOMMIT: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
+SESSION = text(
+    "SELECT set_config('lock_timeout', :lock, true), set_config('statement_timeout', :statement, true),"
+    " set_config('idle_in_transaction_session_timeout', :idle, true)"
+)
+MARK = select(last_batch.c.batch).where(last_batch.c.writer == bindparam("writer"))

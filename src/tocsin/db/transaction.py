@@ -1,0 +1,133 @@
+"""What actions and queries are handed: a `Reader` that can look, a `Writer` that can also change and tell.
+
+Neither can commit: the batcher does, when every wish of the batch is decided. Nothing here is async.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Executable, Table
+from sqlalchemy.sql.elements import ColumnElement
+
+from tocsin.db.dialect import Dialect
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it. `id` is None for the key that the environment gave and for the clock."""
+
+    type: Literal["key", "person", "integration", "clock"]
+    id: int | None
+
+
+CLOCK = Actor("clock", None)
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that happened, as an action tells it; it becomes one entry of the timeline.
+
+    `changes` maps a field to `[before, after]`; `refs` names other rows by id. Neither holds free text or
+    personal data: retention must be able to remove those without touching the log.
+    """
+
+    kind: str
+    actor: Actor
+    incident_id: int | None = None
+    changes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    refs: Mapping[str, int] = field(default_factory=dict)
+    request_id: str | None = None
+
+
+class Reader:
+    """One look at the database."""
+
+    def __init__(self, connection: Connection, dialect: Dialect) -> None:
+        self._connection = connection
+        self.dialect = dialect
+
+    @property
+    def bare(self) -> Connection:
+        """For `db/` alone: migrations and probes. Features have `rows`, `run` and `insert`."""
+        return self._connection
+
+    def rows(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Any]:
+        """Every row of a query: tuples that know their columns' names."""
+        return self._connection.execute(statement, values).all()
+
+    def row(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Any | None:
+        """The first row of a query, if there is one."""
+        return self._connection.execute(statement, values).first()
+
+    def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+        """`column` is one of `values`, where it can be in a form whose SQL text does not grow with them."""
+        return self.dialect.any_of(column, values)
+
+
+Log = Callable[["Writer", Sequence[Happening]], None]
+
+
+class Writer(Reader):
+    """One transaction that several wishes share. `now` is its one time."""
+
+    def __init__(self, connection: Connection, dialect: Dialect, *, now: datetime, log: Log) -> None:
+        super().__init__(connection, dialect)
+        self.now = now
+        self.wrote = False
+        self._log = log
+        self._told: list[Happening] = []
+
+    def run(self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> None:
+        """A change; a list of values runs the statement once for each."""
+        self.wrote = True
+        self._connection.execute(statement, values)
+
+    def insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Adds rows (all with the same columns) and gives their new ids in the same order."""
+        self.wrote = True
+        return self.dialect.insert(self._connection, table, rows)
+
+    def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Adds rows (all with the same columns) whose ids nobody asks for, or that bring them along."""
+        self.wrote = True
+        self.dialect.add(self._connection, table, rows)
+
+    def update(self, table: Table, names: Sequence[str], rows: Sequence[Any]) -> None:
+        """Sets these columns from each row's attributes, by its `id`."""
+        self.wrote = True
+        self.dialect.update(self._connection, table, tuple(names), rows)
+
+    def ids_go_on_after(self, table: Table, id: int) -> None:
+        """New rows get ids beyond this one, even if this transaction's rows never come."""
+        self.wrote = True
+        self.dialect.ids_go_on_after(self._connection, table, id)
+
+    def locked(self, statement: Any, of: Table) -> Any:
+        """The same select, its rows of one table held against other writers until this transaction ends."""
+        return statement.with_for_update(of=of) if self.dialect.locks_rows else statement
+
+    def tell(self, happening: Happening) -> None:
+        """The one way to tell the world: written to the timeline as the transaction's last statement."""
+        self._told.append(happening)
+
+    def write_log(self) -> None:
+        """Hands what was told to the timeline; the batcher calls it just before the commit."""
+        if self.wrote or self._told:
+            self.dialect.hold_log(self._connection, self.now)
+        if self._told:
+            told, self._told = self._told, []
+            self._log(self, told)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """What happens inside stays or goes as one; an exception undoes it and is raised on."""
+        told = len(self._told)
+        try:
+            with self._connection.begin_nested():
+                yield
+        except BaseException:
+            del self._told[told:]
+            raise

@@ -1,0 +1,1 @@
+"""The heart: incidents, their statuses, who may move them."""

@@ -1,0 +1,223 @@
+"""Incident: the one trouble that people work on, and every rule about it. Pure: no SQL, no HTTP, no clock.
+
+The lifecycle is the table `REFUSED`: any move that it does not name is allowed. A rule gives a `Change`, the same
+incident where there is nothing to change, or raises a `Problem` that says what would be right.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, get_args
+
+from tocsin.access.model import MAY_FILE, Principal
+from tocsin.kit.errors import Invalid, NotAllowed, RefusedMove
+
+Status = Literal["new", "open", "in_progress", "on_hold", "resolved", "closed"]
+Source = Literal["operator", "monitoring", "partner"]
+STATUSES: tuple[Status, ...] = get_args(Status)
+SOURCES: tuple[Source, ...] = get_args(Source)
+ENDED: frozenset[str] = frozenset({"resolved", "closed"})
+ACTIVE: tuple[Status, ...] = tuple(status for status in STATUSES if status not in ENDED)
+
+# From → the statuses that it cannot go to. A move to the status that it has is no move.
+REFUSED: Mapping[str, frozenset[str]] = {
+    "new": frozenset(),
+    "open": frozenset({"new"}),
+    "in_progress": frozenset({"new"}),
+    "on_hold": frozenset({"new"}),
+    "resolved": frozenset({"new"}),
+    "closed": frozenset({"new", "resolved", "on_hold"}),
+}
+
+# Whose first move to `in_progress` says that somebody has taken note: a program's does not.
+PEOPLE = frozenset({"admin", "operator"})
+
+LONGEST_DESCRIPTION = 65_536
+LONGEST_SUMMARY = 140
+
+
+class Incident(NamedTuple):
+    """An incident as it stands. `summary` is None where the description's first line serves.
+
+    A tuple, because a database row becomes one five times faster than a dataclass, and lists are long.
+    """
+
+    id: int
+    description: str
+    status: str
+    source: str
+    created_at: datetime
+    summary: str | None
+    filed_by: int | None
+    partner_id: int | None
+    partner: str | None
+    partner_words: str | None
+    acknowledged_at: datetime | None
+    acknowledged_by: int | None
+    resolved_at: datetime | None
+    closed_at: datetime | None
+    updated_at: datetime
+    reopened_count: int
+    version: int
+
+    @property
+    def active(self) -> bool:
+        return self.status not in ENDED
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An incident as it is to be, and what the timeline says of it."""
+
+    after: Incident
+    kind: str
+    changes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+Decision = Change | Incident
+
+
+def allowed_moves(status: str) -> list[str]:
+    """The statuses that an incident may go to from here."""
+    return [to for to in STATUSES if to != status and to not in REFUSED[status]]
+
+
+def summary_of(incident: Incident) -> str:
+    """The given summary, else the description's first line, at most 140 characters."""
+    if incident.summary is not None:
+        return incident.summary
+    line = incident.description.lstrip().split("\n", 1)[0].rstrip()
+    return line if len(line) <= LONGEST_SUMMARY else line[: LONGEST_SUMMARY - 1] + "…"
+
+
+def good_status(text: str, field: str = "status") -> str:
+    """`text` if it is a status; `Invalid` names the right ones."""
+    if text not in STATUSES:
+        raise Invalid.field(field, f"must be one of {', '.join(STATUSES)}")
+    return text
+
+
+def good_source(text: str, field: str = "source") -> str:
+    """`text` if it is a source; `Invalid` names the right ones."""
+    if text not in SOURCES:
+        raise Invalid.field(field, f"must be one of {', '.join(SOURCES)}")
+    return text
+
+
+def good_description(text: str) -> str:
+    """`text` if it is not too long; empty is allowed."""
+    if len(text) > LONGEST_DESCRIPTION:
+        raise Invalid.field("description", f"must have at most {LONGEST_DESCRIPTION:,} characters")
+    return text
+
+
+def good_summary(text: str | None) -> str | None:
+    """`text` if it is one short line."""
+    if text is not None and (len(text) > LONGEST_SUMMARY or "\n" in text or not text.strip()):
+        raise Invalid.field("summary", f"must be one line of 1 to {LONGEST_SUMMARY} characters")
+    return text
+
+
+def may_file(who: Principal, source: str, partner: str | None) -> None:
+    """Raises `NotAllowed` where this role may not file this, `Invalid` where the parts do not fit."""
+    if source not in MAY_FILE[who.role]:
+        right = ", ".join(s for s in SOURCES if s in MAY_FILE[who.role])
+        raise NotAllowed(f"A key with the role `{who.role}` files with source {right}, not `{source}`.")
+    if partner is not None and who.partner_id is not None:
+        raise NotAllowed("A partner's key files for its own company; leave `partner` out.")
+
+
+def times_implied(status: str, at: datetime, by: int | None) -> dict[str, Any]:
+    """The time fields that filing with a status sets. `open` does not acknowledge: nobody works on it yet."""
+    working = status == "in_progress"
+    return {
+        "acknowledged_at": at if working else None,
+        "acknowledged_by": by if working else None,
+        "resolved_at": at if status in ENDED else None,
+        "closed_at": at if status == "closed" else None,
+    }
+
+
+def moved(incident: Incident, to: str, *, at: datetime, by: Principal) -> Decision:
+    """The incident moved to another status by a person or program."""
+    if to == incident.status:
+        return incident
+    reopening = not incident.active and to not in ENDED
+    _may_move(by, to, reopening)
+    if to in REFUSED[incident.status]:
+        allowed = allowed_moves(incident.status)
+        raise RefusedMove(
+            f"An incident that is `{incident.status}` cannot go to `{to}`; it can go to {', '.join(allowed)}.",
+            allowed=allowed,
+        )
+    changed: dict[str, Any] = {"status": to, **_times_of_move(incident, to, at, by)}
+    told: dict[str, list[Any]] = {"status": [incident.status, to]}
+    if reopening:
+        changed["reopened_count"] = incident.reopened_count + 1
+        told["reopened"] = [incident.reopened_count, incident.reopened_count + 1]
+    return Change(_newer(incident, at, **changed), "moved", told)
+
+
+def described(incident: Incident, description: str, *, at: datetime, by: Principal) -> Decision:
+    """The incident in other words. A partner's own words never overwrite those of the people who work on it."""
+    if by.role == "monitoring":
+        raise NotAllowed(
+            "A monitoring key moves, acknowledges and resolves its own incidents; it does not describe them."
+        )
+    if by.partner_id is not None:
+        theirs = incident.description == (incident.partner_words or "")
+        if description == incident.partner_words:
+            return incident
+        changed = {"partner_words": description} | ({"description": description} if theirs else {})
+    elif description == incident.description:
+        return incident
+    else:
+        changed = {"description": description}
+    return Change(_newer(incident, at, **changed), "described")
+
+
+def acknowledged(incident: Incident, *, at: datetime, by: Principal) -> Decision:
+    """Somebody takes note. Twice is once: the first stays."""
+    if incident.acknowledged_at is not None:
+        return incident
+    after = _newer(incident, at, acknowledged_at=at, acknowledged_by=by.key_id)
+    return Change(after, "acknowledged", {"acknowledged": [False, True]})
+
+
+def unacknowledged(incident: Incident, *, at: datetime) -> Decision:
+    """The acknowledgement is taken back."""
+    if incident.acknowledged_at is None:
+        return incident
+    after = _newer(incident, at, acknowledged_at=None, acknowledged_by=None)
+    return Change(after, "unacknowledged", {"acknowledged": [True, False]})
+
+
+def visible_to(incident: Incident, who: Principal) -> bool:
+    """Whether this incident is there for this caller at all."""
+    if who.sees_all:
+        return True
+    if who.role == "monitoring":
+        return incident.filed_by == who.key_id
+    return who.partner_id is not None and incident.partner_id == who.partner_id
+
+
+def _may_move(by: Principal, to: str, reopening: bool) -> None:
+    if by.role == "partner" and not reopening:
+        raise NotAllowed(f"A partner may reopen its own incidents, and make no other move; `{to}` is for operators.")
+
+
+def _times_of_move(incident: Incident, to: str, at: datetime, by: Principal) -> dict[str, Any]:
+    times: dict[str, Any] = {}
+    if to == "in_progress" and incident.acknowledged_at is None and by.role in PEOPLE:
+        times |= {"acknowledged_at": at, "acknowledged_by": by.key_id}
+    if to in ENDED:
+        # Closing what was resolved keeps the time at which it was resolved.
+        times["resolved_at"] = incident.resolved_at or at
+        times["closed_at"] = at if to == "closed" else None
+    else:
+        times |= {"resolved_at": None, "closed_at": None}
+    return times
+
+
+def _newer(incident: Incident, at: datetime, **changed: Any) -> Incident:
+    return incident._replace(updated_at=at, version=incident.version + 1, **changed)

@@ -1,0 +1,150 @@
+"""The shapes of incidents: what may be sent, what is said. The original's five fields come first, in its order."""
+
+from typing import Annotated, Any
+
+import msgspec
+
+from tocsin.access.model import Principal
+from tocsin.db.once import Kept
+from tocsin.incidents import model
+from tocsin.incidents.model import Incident
+from tocsin.kit import ids
+from tocsin.kit.clock import rfc3339, rfc3339_or_none
+
+AStatus = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(model.STATUSES)})]
+ASource = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(model.SOURCES)})]
+Words = Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": model.LONGEST_DESCRIPTION})]
+AnId = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": ids.LARGEST})]
+
+
+class Draft(msgspec.Struct, forbid_unknown_fields=True):
+    """An incident to be filed. `id` and `created_at` are read over, as the original did."""
+
+    description: Words
+    source: ASource
+    status: AStatus = "new"
+    summary: str | None = None
+    partner: str | None = None
+    id: Any = None
+    created_at: Any = None
+
+
+class Move(msgspec.Struct, forbid_unknown_fields=True):
+    """A new status for one incident."""
+
+    incident_id: AnId
+    status: AStatus
+
+
+class Edit(msgspec.Struct, forbid_unknown_fields=True):
+    """What is to change; what is left out stays."""
+
+    status: AStatus | None = None
+    description: Words | None = None
+
+
+class Nothing(msgspec.Struct, forbid_unknown_fields=True):
+    """An empty body, or `{}`."""
+
+
+class Drafts(msgspec.Struct, forbid_unknown_fields=True):
+    """Up to 1,000 incidents to be filed in one go."""
+
+    incidents: list[Draft]
+
+
+class LooseDrafts(msgspec.Struct, forbid_unknown_fields=True):
+    """The same, each draft still to be looked at: a bad one must not spoil the others."""
+
+    incidents: list[Any]
+
+
+class IncidentView(msgspec.Struct):
+    """An incident. A partner sees its own words, status and times; the other fields are null for it."""
+
+    id: int
+    description: str
+    status: str
+    source: str
+    created_at: str
+    summary: str
+    partner: str | None
+    partner_words: str | None
+    acknowledged_at: str | None
+    acknowledged_by: int | None
+    resolved_at: str | None
+    closed_at: str | None
+    updated_at: str
+    reopened_count: int
+    version: int
+
+
+class IncidentAnswer(msgspec.Struct):
+    incident: IncidentView
+
+
+class IncidentPage(msgspec.Struct):
+    """Incidents, newest first. `next` goes into `cursor=`; null at the end."""
+
+    incidents: list[IncidentView]
+    next: str | None
+
+
+class ItemResult(msgspec.Struct, omit_defaults=True):
+    """What became of one draft: the incident, or the problem."""
+
+    status: int
+    incident: IncidentView | None = None
+    problem: dict[str, Any] | None = None
+
+
+class BatchAnswer(msgspec.Struct):
+    """One result for each draft, in their order."""
+
+    results: list[ItemResult]
+
+
+class FormerView(msgspec.Struct):
+    """Words that an edit replaced; the timeline refers to them as `former_description`."""
+
+    id: int
+    description: str
+    replaced_at: str
+
+
+class FormerList(msgspec.Struct):
+    descriptions: list[FormerView]
+
+
+def view(incident: Incident, who: Principal) -> IncidentView:
+    """An incident as this caller may see it."""
+    outside = who.role == "partner"
+    words = (incident.partner_words or "") if outside else incident.description
+    summary = model.summary_of(incident._replace(description=words, summary=None) if outside else incident)
+    filed = rfc3339(incident.created_at)
+    # Most incidents on a page were never touched again: one time to write out instead of two.
+    updated = filed if incident.updated_at == incident.created_at else rfc3339(incident.updated_at)
+    return IncidentView(
+        incident.id,
+        words,
+        incident.status,
+        incident.source,
+        filed,
+        summary,
+        incident.partner,
+        incident.partner_words,
+        rfc3339_or_none(incident.acknowledged_at),
+        None if outside else incident.acknowledged_by,
+        rfc3339_or_none(incident.resolved_at),
+        rfc3339_or_none(incident.closed_at),
+        updated,
+        incident.reopened_count,
+        incident.version,
+    )
+
+
+def say(incident: Incident, who: Principal, status: int) -> Kept:
+    """The answer to a write."""
+    body = msgspec.json.encode(IncidentAnswer(view(incident, who)))
+    location = f"/api/incidents/{incident.id}" if status == 201 else None
+    return Kept(status, body, location, f'"{incident.version}"')

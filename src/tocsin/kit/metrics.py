@@ -1,0 +1,85 @@
+"""Figures for Prometheus. With several workers they are shared through files, so `/metrics` answers for all."""
+
+import os
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, multiprocess
+
+REQUESTS = Counter(
+    "tocsin_requests_total", "Requests answered, by method, route and status.", ["method", "route", "status"]
+)
+SECONDS = Histogram(
+    "tocsin_request_seconds",
+    "Time from a request's headers to its answer, by method and route.",
+    ["method", "route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+BATCHES = Counter(
+    "tocsin_batches_total", "Write transactions, by outcome: committed, refused, unavailable.", ["outcome"]
+)
+WISHES = Counter("tocsin_wishes_total", "Writes that were decided; divided by batches it is the mean size of a batch.")
+READY = Gauge(
+    "tocsin_ready", "1 while the last look at the database was good, by process.", multiprocess_mode="livemin"
+)
+
+NAMES = (
+    "tocsin_requests_total",
+    "tocsin_request_seconds",
+    "tocsin_batches_total",
+    "tocsin_wishes_total",
+    "tocsin_ready",
+)
+
+
+def request_seen(method: str, route: str, status: int, seconds: float) -> None:
+    """One request was answered; unknown paths count as one route, so that strangers cannot make new series."""
+    count, duration = _series(method if method in KNOWN_METHODS else "other", route or "none", status)
+    count.inc()
+    duration.observe(seconds)
+
+
+@lru_cache(maxsize=4096)
+def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Looking a series up by its labels costs more than counting in it."""
+    return REQUESTS.labels(method, route, str(status)), SECONDS.labels(method, route)
+
+
+def batch_seen(outcome: str, wishes: int = 0) -> None:
+    """One write transaction has ended; `wishes` were decided in it."""
+    BATCHES.labels(outcome).inc()
+    WISHES.inc(wishes)
+
+
+def exposition() -> bytes:
+    """Everything in Prometheus's text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest()
+    registry = CollectorRegistry()
+    _Collector(registry)
+    return generate_latest(registry)
+
+
+class _Collector(multiprocess.MultiProcessCollector):
+    """Reads the files of all workers, but for one that a worker has just opened: it is empty, and reading it fails."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__(registry)  # type: ignore[no-untyped-call]
+        self._folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+
+    def collect(self) -> Iterable[Metric]:
+        files = [str(file) for file in self._folder.glob("*.db") if _begun(file)]
+        merged: Iterable[Metric] = self.merge(files)  # type: ignore[no-untyped-call]
+        return merged
+
+
+def _begun(file: Path) -> bool:
+    """Files only grow. A dead worker's live figures are removed, maybe since they were listed."""
+    try:
+        return file.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})

@@ -1,0 +1,111 @@
+"""How the timeline is said: `GET /api/timeline`, and the shape of an entry for everyone who shows one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tocsin.access.call import Call, found
+from tocsin.access.guard import Routes
+from tocsin.access.model import Principal
+from tocsin.db.transaction import Reader
+from tocsin.kit import errors, ids, openapi, paging
+from tocsin.kit.answers import Answer
+from tocsin.kit.clock import rfc3339
+from tocsin.timeline import store
+from tocsin.timeline.model import Entry
+
+routes = Routes("timeline")
+
+
+class ActorView(msgspec.Struct):
+    """Who did it; partners see the type only."""
+
+    type: str
+    id: int | None
+    name: str | None
+
+
+class EntryView(msgspec.Struct):
+    """One line of the timeline."""
+
+    id: int
+    at: str
+    kind: str
+    incident_id: int | None
+    actor: ActorView
+    changes: Mapping[str, Sequence[Any]]
+    refs: Mapping[str, int]
+    request_id: str | None
+
+
+class EntryPage(msgspec.Struct):
+    """Entries, oldest first. `next` goes into `after=`; null at the end: a follower goes on from its last id."""
+
+    entries: list[EntryView]
+    next: str | None
+
+
+AFTER = openapi.Parameter("after", "query", "Only entries after this id, the last one read; or `next`.", openapi.TEXT)
+LIMIT = openapi.Parameter(
+    "limit",
+    "query",
+    "At most so many.",
+    {"type": "integer", "minimum": 1, "maximum": paging.MOST, "default": paging.USUAL},
+)
+
+
+def asked_for(call: Call) -> tuple[int, int]:
+    """`after` and `limit` from the query."""
+    asked = call.asked()
+    after = asked.get("after", [""])[-1] or "0"
+    return 0 if after == "0" else ids.whole(after, "after"), paging.limit(asked.get("limit", [None])[-1])
+
+
+def page(entries: Sequence[Entry], limit: int, who: Principal) -> EntryPage:
+    """A page for this caller; `entries` has one more than `limit` where there is a next page."""
+    shown = entries[:limit]
+    more = str(shown[-1].id) if len(entries) > limit else None
+    return EntryPage([view(entry, who) for entry in shown], more)
+
+
+def view(entry: Entry, who: Principal) -> EntryView:
+    """An entry as this caller may see it."""
+    outside = who.role == "partner"
+    actor = ActorView(entry.actor_type, None if outside else entry.actor_id, None if outside else entry.actor_name)
+    return EntryView(
+        entry.id,
+        rfc3339(entry.at),
+        entry.kind,
+        entry.incident_id,
+        actor,
+        entry.changes,
+        {} if outside else entry.refs,
+        None if outside else entry.request_id,
+    )
+
+
+def visible(reader: Reader, who: Principal, after: int, limit: int) -> list[Entry]:
+    """Entries that this caller may see: admins all, people those of incidents, the others those of their own."""
+    if who.role == "admin":
+        return store.everything(reader, after, limit)
+    if who.sees_all:
+        return store.of_incidents(reader, after, limit)
+    if who.partner_id is not None:
+        return store.of_partner(reader, who.partner_id, after, limit)
+    return store.of_key(reader, ids.in_range(who.key_id or 0, "key"), after, limit)
+
+
+@routes.add(
+    "GET",
+    "/api/timeline",
+    may="timeline:read",
+    gives=EntryPage,
+    parameters=(AFTER, LIMIT),
+    refuses=(errors.Invalid,),
+)
+async def read_timeline(call: Call) -> Answer:
+    """Everything that happened, as far as the key may see it, oldest first. Who follows by `next` skips nothing."""
+    after, limit = asked_for(call)
+    entries = await call.db.read(visible, call.principal, after, limit + 1)
+    return found(page(entries, limit, call.principal))

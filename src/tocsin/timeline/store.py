@@ -1,0 +1,79 @@
+"""How the timeline is read: always by id, oldest first, so that a follower never skips an entry."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, bindparam, select
+
+from tocsin.db.schema import api_key, entry, incident
+from tocsin.db.transaction import Reader
+from tocsin.timeline.model import Entry
+
+
+def of_incident(reader: Reader, incident_id: int, after: int, limit: int) -> list[Entry]:
+    """One incident's entries after an id."""
+    values = {"incident": incident_id, "after": after, "limit": limit}
+    return [_entry(row) for row in reader.rows(OF_INCIDENT, values)]
+
+
+def everything(reader: Reader, after: int, limit: int) -> list[Entry]:
+    """Every entry after an id, those of keys and settings too."""
+    return [_entry(row) for row in reader.rows(EVERYTHING, {"after": after, "limit": limit})]
+
+
+def of_incidents(reader: Reader, after: int, limit: int) -> list[Entry]:
+    """Every entry about an incident after an id."""
+    return [_entry(row) for row in reader.rows(ABOUT_INCIDENTS, {"after": after, "limit": limit})]
+
+
+def of_key(reader: Reader, key_id: int, after: int, limit: int) -> list[Entry]:
+    """Entries about the incidents that one key filed."""
+    return [_entry(row) for row in reader.rows(OF_KEY, {"key": key_id, "after": after, "limit": limit})]
+
+
+def of_partner(reader: Reader, partner_id: int, after: int, limit: int) -> list[Entry]:
+    """Entries about one partner's incidents."""
+    return [_entry(row) for row in reader.rows(OF_PARTNER, {"partner": partner_id, "after": after, "limit": limit})]
+
+
+def _page() -> Select[Any]:
+    named = entry.outerjoin(api_key, (entry.c.actor_type == "key") & (entry.c.actor_id == api_key.c.id))
+    return (
+        select(entry, api_key.c.name.label("actor_name"))
+        .select_from(named)
+        .where(entry.c.id > bindparam("after"))
+        .order_by(entry.c.id)
+        .limit(bindparam("limit"))
+    )
+
+
+def _about(column: Any, name: str) -> Select[Any]:
+    theirs = select(incident.c.id).where(column == bindparam(name))
+    return _page().where(entry.c.incident_id.in_(theirs))
+
+
+def _entry(row: Any) -> Entry:
+    name: str | None = row.actor_name
+    if row.actor_type == "key" and row.actor_id is None:
+        name = "from the environment"
+    changes: dict[str, Sequence[Any]] = json.loads(row.changes)
+    return Entry(
+        id=row.id,
+        at=row.at,
+        kind=row.kind,
+        incident_id=row.incident_id,
+        actor_type=row.actor_type,
+        actor_id=row.actor_id,
+        actor_name=name,
+        changes=changes,
+        refs=json.loads(row.refs),
+        request_id=row.request_id,
+    )
+
+
+EVERYTHING = _page()
+ABOUT_INCIDENTS = _page().where(entry.c.incident_id.is_not(None))
+OF_INCIDENT = _page().where(entry.c.incident_id == bindparam("incident"))
+OF_KEY = _about(incident.c.filed_by, "key")
+OF_PARTNER = _about(incident.c.partner_id, "partner")

@@ -1,0 +1,67 @@
+"""The grammar of a feature: the same four files everywhere, and a reason for every other."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.house.conftest import ROOT
+
+PACKAGE = ROOT / "src" / "tocsin"
+GRAMMAR = {"__init__", "model", "store", "actions", "http"}
+
+# What outgrew the four files, or is a loop or pipeline of its own: named by what it does, with the reason.
+MORE: dict[str, dict[str, str]] = {
+    "access": {
+        "guard": "every feature's routes are built by it: the permission, the limits, the body",
+        "call": "a request that has passed the guard, as every feature's http.py gets it",
+        "directory": "who is who, in memory, with the loops that keep it fresh",
+    },
+    "incidents": {
+        "asking": "what a list may be asked: the longest part of http.py, and no route",
+        "shapes": "what may be sent and what is said: http.py holds the routes",
+        "adopt": "the pipeline that brings in what the original service kept",
+    },
+    "timeline": {
+        "log": "append: the one way into the timeline, in place of actions",
+    },
+}
+
+# Folders under `src/tocsin` that are no features.
+OTHERS = {"cli", "db", "kit", "web"}
+
+FEATURES = sorted(model.parent for model in PACKAGE.glob("*/model.py"))
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda folder: folder.name)
+def test_a_feature_has_the_four_files_and_reasons_for_more(feature: Path) -> None:
+    files = {module.stem for module in feature.glob("*.py")}
+    more = MORE.get(feature.name, {})
+    assert files >= {"model", "store", "http"}
+    assert files - GRAMMAR == set(more), "name the file and its reason in MORE, or put it into one of the four"
+    assert all(more.values())
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda folder: folder.name)
+def test_a_feature_s_init_says_what_it_is_and_does_nothing(feature: Path) -> None:
+    tree = ast.parse((feature / "__init__.py").read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1
+
+
+def test_every_folder_is_a_feature_or_a_room_with_a_name() -> None:
+    folders = {module.parent.name for module in PACKAGE.glob("*/*.py")}
+    assert folders == {feature.name for feature in FEATURES} | OTHERS
+
+
+def test_an_action_takes_many_wishes() -> None:
+    """One function, one transaction, many wishes: a public function of `actions.py` is `(tx, wishes) -> results`."""
+    for feature in FEATURES:
+        source = feature / "actions.py"
+        if not source.exists():
+            continue
+        tree = ast.parse(source.read_text(encoding="utf-8"))
+        for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
+            names = [argument.arg for argument in function.args.args]
+            if names[:1] == ["tx"] and not function.name.startswith("_"):
+                assert names == ["tx", "wishes"], f"{feature.name}.actions.{function.name}"

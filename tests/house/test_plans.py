@@ -1,0 +1,37 @@
+"""How SQLite walks to a page: along one index, never by sorting all that match. PostgreSQL's plans need a real load."""
+
+from pathlib import Path
+from typing import Any
+
+import pysqlite3.dbapi2 as driver
+import pytest
+from sqlalchemy.dialects import sqlite
+
+from tocsin import start
+from tocsin.incidents import store
+from tocsin.settings import Settings
+
+SHAPES = {
+    (0, 0): "ix_incident_created",
+    (0, 0, "place"): "ix_incident_created (created_at<?)",
+    (0, 0, "created_after"): "ix_incident_created (created_at>?)",
+    (1, 0, "place"): "ix_incident_status (status=? AND created_at<?)",
+    (1, 1): "ix_incident_s",  # that of the status or of the source: both are in order
+    (0, 1, "place"): "ix_incident_source (source=? AND created_at<?)",
+    (0, 0, "filed_by", "place"): "ix_incident_filed_by (filed_by=? AND created_at<?)",
+    (0, 0, "partner_id", "place"): "ix_incident_partner (partner_id=? AND created_at<?)",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_a_page_is_one_walk_along_one_index(shape: tuple[Any, ...], tmp_path: Path) -> None:
+    settings = Settings.model_validate({"TOCSIN_DATA_DIR": tmp_path})
+    start.prepare(settings).release()
+    statement = store._page(False, *shape).compile(
+        dialect=sqlite.dialect(), compile_kwargs={"render_postcompile": True}
+    )
+    with driver.connect(str(settings.sqlite_file)) as connection:
+        values = [1] * str(statement).count("?")
+        steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+    assert SHAPES[shape] in steps[0]
+    assert not any("TEMP B-TREE" in step for step in steps)
