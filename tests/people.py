@@ -55,6 +55,18 @@ class Answer:
         return [entry["kind"] for entry in self.entries]
 
     @property
+    def report(self) -> dict[str, Any]:
+        assert self.status in (200, 201), self
+        found: dict[str, Any] = self.json["report"]
+        return found
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        assert self.status == 200, self
+        found: list[dict[str, Any]] = self.json["reports"]
+        return found
+
+    @property
     def next(self) -> str | None:
         assert self.status == 200, self
         found: str | None = self.json["next"]
@@ -158,6 +170,18 @@ class Person:
 
     def timeline(self, **asked: Any) -> Answer:
         return self.get("/api/timeline", **asked)
+
+    # Reports
+
+    def reports(self, summary: str | None = None, *, once: str | None = None, **more: Any) -> Answer:
+        """`POST /api/reports`: a trigger, unless `action` says otherwise."""
+        return self.post("/api/reports", {"summary": summary} | more, once=once)
+
+    def log_of(self, integration: int, **asked: Any) -> Answer:
+        return self.get(f"/api/integrations/{integration}/reports", **asked)
+
+    def reports_of(self, incident: Incident | int, **asked: Any) -> Answer:
+        return self.get(f"/api/incidents/{id_of(incident)}/reports", **asked)
 
     # Keys and partners
 

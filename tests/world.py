@@ -10,14 +10,17 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tests.people import Answer, Person
 from tests.running import ADDRESS, Clock, Gate, Server, Tape
+from tests.senders import Alertmanager, Generic, Grafana, Opsgenie, PagerDuty
 from tests.stage import Stage, Template
 from tocsin.access.call import Service
 from tocsin.db.engine import try_to_write
+from tocsin.intake.doors import Doors, Payloads
 from tocsin.settings import Settings
 
 T = TypeVar("T")
@@ -90,6 +93,26 @@ class World:
         assert made.status == 201, made
         return Person(self, name, made.json["secret"], role if role in ("monitoring", "partner") else "operator")
 
+    @cached_property
+    def alertmanager(self) -> Alertmanager:
+        return Alertmanager(self.admin)
+
+    @cached_property
+    def pagerduty(self) -> PagerDuty:
+        return PagerDuty(self.admin)
+
+    @cached_property
+    def opsgenie(self) -> Opsgenie:
+        return Opsgenie(self.admin)
+
+    @cached_property
+    def grafana(self) -> Grafana:
+        return Grafana(self.admin)
+
+    @cached_property
+    def generic(self) -> Generic:
+        return Generic(self.admin)
+
     def reads(self, query: Callable[..., T], *args: Any) -> T:
         """What stands in the database."""
 
@@ -97,6 +120,14 @@ class World:
             return await self.service.db.read(query, *args)
 
         return self.run(read())
+
+    async def refresh_doors(self) -> None:
+        """Half a second has passed: every process has looked whether an integration has changed."""
+        await self.service.part(Doors).refresh()
+
+    async def forget_payloads(self) -> None:
+        """A minute has passed: the loop has looked for old payloads."""
+        await self.service.part(Payloads).forget()
 
     def without_loop(self, name: str) -> None:
         """One of the background loops stands still: the test does its round itself."""

@@ -23,8 +23,11 @@ from tocsin.access.guard import Guarded
 from tocsin.db import once
 from tocsin.db.engine import Database, forget_writers
 from tocsin.incidents import http as incidents
+from tocsin.intake import http as intake
+from tocsin.intake.doors import Doors, Payloads
 from tocsin.kit import logs, loops, metrics, openapi
 from tocsin.kit.clock import Clock, utc_now
+from tocsin.kit.keyring import open_keyring
 from tocsin.kit.limits import Limiter
 from tocsin.kit.loops import Loop
 from tocsin.kit.shell import Shell, no_such_path
@@ -37,6 +40,7 @@ Release = Callable[[], None]
 
 ROUTES: list[Guarded] = [
     *incidents.routes,
+    *intake.routes,
     *timeline.routes,
     *access.routes,
     *web.routes,
@@ -49,6 +53,8 @@ def every_loop(service: Service) -> list[Loop]:
     return [
         Loop("watch the database", db.probe, 2.0),
         Loop("notice changed keys", directory.refresh, 0.5),
+        Loop("notice changed integrations", service.part(Doors).refresh, 0.5),
+        Loop("forget old payloads", service.part(Payloads).forget, 60.0),
         Loop("write when keys were used", directory.write_last_used, 10.0),
         Loop("bring out access lines", logs.flush, 0.5),
         Loop("forget who wrote", lambda: db.write(forget_writers, db.clock() - timedelta(days=1)), 3600.0),
@@ -117,7 +123,10 @@ async def running(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[S
     admin_key = settings.api_key.get_secret_value() if settings.api_key is not None else None
     key_limits = Limiter(settings.rate_limit / settings.workers)
     address_limits = Limiter(settings.address_rate_limit / settings.workers)
-    service = Service(settings, db, Directory(db, admin_key), key_limits, address_limits)
+    secret = settings.secret_key.get_secret_value() if settings.secret_key is not None else None
+    keyring = open_keyring(secret, settings.data_dir)
+    service = Service(settings, db, Directory(db, admin_key), key_limits, address_limits, keyring)
+    service.parts |= {Doors: Doors(db), Payloads: Payloads(db, settings)}
     db.start()
     await service.directory.reload()
     tasks = [asyncio.create_task(loops.run(loop), name=loop.name) for loop in every_loop(service)]

@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 DATABASE_PARTS = ("DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST", "DB_PORT")
-SECRETS = frozenset({"API_KEY", "DB_PASSWORD", "TOCSIN_DATABASE_URL"})
+SECRETS = frozenset({"API_KEY", "DB_PASSWORD", "TOCSIN_DATABASE_URL", "TOCSIN_SECRET_KEY", "TOCSIN_SMTP_URL"})
 POSTGRES_SCHEMES = ("postgresql", "postgres")
 
 
@@ -61,6 +61,59 @@ class Settings(BaseModel):
         None,
         alias="API_KEY",
         description="An admin key given from outside; it is never stored, and no first key is made beside it.",
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        alias="TOCSIN_SECRET_KEY",
+        min_length=32,
+        description="Seals channel secrets and signs links; without it `secret-key` in the data directory does.",
+    )
+    public_url: str | None = Field(
+        None,
+        alias="TOCSIN_PUBLIC_URL",
+        pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$",
+        description="Where people reach this server, for links in messages; without it its own address.",
+    )
+    keep_raw: int = Field(
+        90, alias="TOCSIN_KEEP_RAW", ge=0, le=36500, description="Days that raw payloads of reports are kept."
+    )
+    raw_cap: int = Field(
+        65536,
+        alias="TOCSIN_RAW_CAP",
+        ge=0,
+        le=1048576,
+        description="Bytes of one report's raw payload that are kept; the rest is cut.",
+    )
+    free_space_floor: int = Field(
+        512,
+        alias="TOCSIN_FREE_SPACE_FLOOR",
+        ge=0,
+        le=1048576,
+        description="SQLite: MiB free on the disk below which raw payloads go; reports stay. 0 switches it off.",
+    )
+    smtp_url: SecretStr | None = Field(
+        None,
+        alias="TOCSIN_SMTP_URL",
+        description="`smtp://user:password@host:587` (STARTTLS where offered) or `smtps://…`: the way of e-mail.",
+    )
+    mail_from: str | None = Field(
+        None, alias="TOCSIN_MAIL_FROM", description="The sender of e-mails, such as `Tocsin <tocsin@example.com>`."
+    )
+    allowed_targets: str = Field(
+        "",
+        alias="TOCSIN_ALLOWED_TARGETS",
+        description="Private hosts or networks, by commas, that channels may send to, such as `10.0.0.0/8, ntfy.lan`.",
+    )
+    allowed_ports: str = Field(
+        "80,443,8080,8443",
+        alias="TOCSIN_ALLOWED_PORTS",
+        description="Ports, by commas, that channels may send to.",
+    )
+    telegram_api: str = Field(
+        "https://api.telegram.org",
+        alias="TOCSIN_TELEGRAM_API",
+        pattern=r"^https?://[^/\s?#]+$",
+        description="Where Telegram's Bot API is; a Bot API server of your own may stand here.",
     )
     database_pooler: bool = Field(
         False,

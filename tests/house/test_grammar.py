@@ -21,6 +21,16 @@ MORE: dict[str, dict[str, str]] = {
         "asking": "what a list may be asked: the longest part of http.py, and no route",
         "shapes": "what may be sent and what is said: http.py holds the routes",
         "adopt": "the pipeline that brings in what the original service kept",
+        "reported": "what a report does to an incident: the rules for what machines say",
+        "signals": "what many reports do in one transaction: intake calls it",
+        "troubles": "how incidents are found by whose trouble they are: store.py is at its size",
+    },
+    "intake": {
+        "dialect": "what a dialect is; each stands in `dialects/`",
+        "doors": "which door a key opens, in memory, and the loop that forgets raw payloads",
+        "receive": "the pipeline of a request through a dialect's door",
+        "drafts": "what drafts of integrations and reports mean: http.py and the command line share it",
+        "shapes": "what may be sent and what is said: http.py holds the routes",
     },
     "timeline": {
         "log": "append: the one way into the timeline, in place of actions",

@@ -11,7 +11,9 @@ PACKAGE = ROOT / "src" / "tocsin"
 SPEAK_SQL = {
     "tocsin.access.store",
     "tocsin.incidents.store",
+    "tocsin.incidents.troubles",
     "tocsin.incidents.adopt",  # reads the original service's database, which is none of ours
+    "tocsin.intake.store",
     "tocsin.timeline.store",
     "tocsin.timeline.log",
 }

@@ -12,6 +12,8 @@ from typing import Any
 from tocsin.access.guard import Guarded
 from tocsin.access.model import MAY, ROLES
 from tocsin.app import ROUTES, create_app
+from tocsin.incidents.model import SEVERITIES
+from tocsin.intake.dialects import DIALECTS, alertmanager, generic, opsgenie, pagerduty
 from tocsin.kit import metrics
 from tocsin.kit.errors import every_problem
 from tocsin.settings import Settings
@@ -57,6 +59,30 @@ def figures() -> Iterator[str]:
         [family] = metric.describe()
         labels = ", ".join(f"`{label}`" for label in metric._labelnames)
         yield row(f"`{name}`", family.type, labels, family.documentation)
+
+
+def dialects() -> Iterator[str]:
+    """Each dialect with its addresses."""
+    yield from table("Dialect", "Speaks", "Listens at", "Largest body")
+    for each in DIALECTS.values():
+        paths = ", ".join(
+            f"{path.methods.replace(' ', ', ')} `{path.path.replace(':path', '')}`" for path in each.paths
+        )
+        yield row(f"`{each.name}`", each.title, paths, f"{each.most // 1024:,} KiB")
+
+
+def severities() -> Iterator[str]:
+    """Each dialect's words for ours."""
+    tables = {
+        "`alertmanager`, `grafana` (label `severity`)": alertmanager.SEVERITIES,
+        "`pagerduty`": pagerduty.SEVERITIES,
+        "`opsgenie`": opsgenie.SEVERITIES,
+        "`generic`": generic.SEVERITIES,
+    }
+    yield from table("Dialect", *(f"`{name}`" for name in reversed(SEVERITIES)))
+    for name, words in tables.items():
+        columns = (", ".join(word for word, ours in words.items() if ours == each) for each in reversed(SEVERITIES))
+        yield row(name, *columns)
 
 
 def permissions() -> Iterator[str]:
@@ -167,6 +193,8 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "errors": errors,
     "timeline": timeline,
     "metrics": figures,
+    "dialects": dialects,
+    "severities": severities,
     "permissions": permissions,
     "operations": operations,
     "shapes": shapes,

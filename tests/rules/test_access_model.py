@@ -33,6 +33,10 @@ PERMISSIONS: dict[Permission, str] = {
     "incidents:change": "yes yes no yes yes",
     "incidents:acknowledge": "yes yes no yes no",
     "timeline:read": "yes yes yes yes yes",
+    "reports:send": "yes yes no yes yes",
+    "reports:read": "yes yes yes yes no",
+    "integrations:read": "yes yes no no no",
+    "integrations:manage": "yes no no no no",
     "keys:manage": "yes no no no no",
     "partners:manage": "yes no no no no",
 }

@@ -3,8 +3,8 @@
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
@@ -18,6 +18,7 @@ from tocsin.db.once import Kept, Once
 from tocsin.db.transaction import Actor
 from tocsin.kit.answers import Answer, Headers
 from tocsin.kit.errors import Invalid, Problem
+from tocsin.kit.keyring import Keyring
 from tocsin.kit.limits import Limiter
 from tocsin.kit.problems import NO_STORE
 from tocsin.settings import Settings
@@ -25,6 +26,7 @@ from tocsin.settings import Settings
 ETAG = re.compile(r'\s*(?P<weak>W/)?"(?P<value>[\x21\x23-\x7e]*)"\s*')
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
+T = TypeVar("T")
 Say = Callable[[Sequence[Any]], Kept]
 
 
@@ -37,7 +39,15 @@ class Service:
     directory: Directory
     key_limits: Limiter
     address_limits: Limiter
+    keyring: Keyring
     stopping: bool = False
+    # What the features above keep in memory while the server runs, by its class: this room cannot name them.
+    parts: dict[type, Any] = field(default_factory=dict)
+
+    def part(self, kind: type[T]) -> T:
+        """A feature's own part of the running service."""
+        found: T = self.parts[kind]
+        return found
 
 
 class Call(Request):

@@ -41,6 +41,7 @@ class Guarded(APIRoute):
         takes: Shape[Any] | None = None,
         empty_too: bool = False,
         once: bool = True,
+        bare: bool = False,
         most: int = MIB,
         queries: Sequence[str] = (),
         shapes: Sequence[type] = (),
@@ -52,6 +53,7 @@ class Guarded(APIRoute):
         self.takes = takes
         self.empty_too = empty_too
         self.once = once
+        self.bare = bare  # the endpoint takes the body in itself, whatever it is
         self.most = most
         self.queries = frozenset(queries)
         self.shapes = shapes  # for the docs
@@ -96,10 +98,10 @@ class Guarded(APIRoute):
         call.allowed_queries = self.queries
         if self.may != "public":
             call.principal = await _caller(call, service, seen)
-            _count(call, service)
+            count(call, service, call.principal.owner)
             if call.principal.role not in self.roles:
                 raise errors.NotAllowed(_wrong_role(call.principal, self.may))
-        if call.scope["method"] in WRITES:
+        if call.scope["method"] in WRITES and not self.bare:
             await self._take_body(call, service, seen)
         return await self.serve(call)
 
@@ -128,16 +130,7 @@ async def _caller(call: Call, service: Service, seen: dict[bytes, bytes]) -> Pri
         principal = service.directory.find(text)
         if principal is not None:
             return principal
-    client = call.scope.get("client")
-    address = client[0] if client else "unknown"
-    limits = service.address_limits
-    if limits.limit:
-        left = limits.take(address)
-        if left < 0:
-            wait = str(limits.seconds_until_free(left))
-            raise errors.TooMany(
-                "Too many requests without a valid key from this address.", headers={"Retry-After": wait}
-            )
+    strange(call, service)
     if given is None or not given.strip():
         raise errors.NoKey(headers={"WWW-Authenticate": 'ApiKey realm="tocsin", header="x-api-key"'})
     principal = await service.directory.find_fresh(text)
@@ -146,12 +139,24 @@ async def _caller(call: Call, service: Service, seen: dict[bytes, bytes]) -> Pri
     return principal
 
 
-def _count(call: Call, service: Service) -> None:
-    """One request against the key's limit; what is left stands in every answer."""
+def strange(call: Call, service: Service) -> None:
+    """One request without a good key against its address's limit; raises `TooMany`."""
+    limits = service.address_limits
+    if not limits.limit:
+        return
+    client = call.scope.get("client")
+    left = limits.take(client[0] if client else "unknown")
+    if left < 0:
+        wait = str(limits.seconds_until_free(left))
+        raise errors.TooMany("Too many requests without a valid key from this address.", headers={"Retry-After": wait})
+
+
+def count(call: Call, service: Service, owner: str) -> None:
+    """One request against its owner's limit; what is left stands in every answer."""
     limits = service.key_limits
     if not limits.limit:
         return
-    left = limits.take(call.principal.owner)
+    left = limits.take(owner)
     call.scope["limit_headers"] = [
         (b"ratelimit-policy", b'"key";q=%d;w=1' % max(1, round(limits.limit))),
         (b"ratelimit", b'"key";r=%d;t=1' % max(0, int(left))),

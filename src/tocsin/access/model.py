@@ -18,6 +18,10 @@ Permission = Literal[
     "incidents:change",
     "incidents:acknowledge",
     "timeline:read",
+    "reports:send",
+    "reports:read",
+    "integrations:read",
+    "integrations:manage",
     "keys:manage",
     "partners:manage",
 ]
@@ -31,6 +35,11 @@ MAY: dict[Permission, frozenset[Role]] = {
     "incidents:change": frozenset({"admin", "operator", "monitoring", "partner"}),
     "incidents:acknowledge": frozenset({"admin", "operator", "monitoring"}),
     "timeline:read": EVERYONE,
+    "reports:send": frozenset({"admin", "operator", "monitoring", "partner"}),
+    # A partner's own words stand on its incident; the reports beside them may be another's.
+    "reports:read": frozenset({"admin", "operator", "viewer", "monitoring"}),
+    "integrations:read": frozenset({"admin", "operator"}),
+    "integrations:manage": frozenset({"admin"}),
     "keys:manage": frozenset({"admin"}),
     "partners:manage": frozenset({"admin"}),
 }

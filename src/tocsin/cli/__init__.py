@@ -1,10 +1,10 @@
-"""The command line: `tocsin serve`, `settings`, `migrate`, `keys`, `import`."""
+"""The command line: `tocsin serve`, `settings`, `migrate`, `keys`, `integrations`, `import`."""
 
 import sys
 
 import typer
 
-from tocsin.cli import importing, keys, schema, serve
+from tocsin.cli import importing, integrations, keys, schema, serve
 from tocsin.kit import logs
 from tocsin.settings import WrongSettings
 from tocsin.start import CannotStart, fail
@@ -21,6 +21,7 @@ app.command()(serve.serve)
 app.command()(schema.settings)
 app.command()(schema.migrate)
 app.add_typer(keys.app, name="keys")
+app.add_typer(integrations.app, name="integrations")
 app.add_typer(importing.app, name="import")
 
 

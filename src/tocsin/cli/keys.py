@@ -1,26 +1,20 @@
 """`tocsin keys create|list|rotate|revoke`: works beside a running server, and before the first start."""
 
-import asyncio
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from tocsin import settings as chosen
-from tocsin import start
 from tocsin.access import actions, store
 from tocsin.access.http import overlap
 from tocsin.access.model import ROLES, Key, NewKey, new_secret
-from tocsin.db.engine import Database
+from tocsin.cli.direct import on_database
 from tocsin.db.transaction import CLOCK
 from tocsin.kit.clock import rfc3339_or_none
 from tocsin.kit.errors import Problem
-from tocsin.settings import Settings
 from tocsin.start import CannotStart
-from tocsin.timeline import log as timeline
 
 app = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
 
@@ -32,7 +26,7 @@ def create(
     partner: str | None = typer.Option(None, help="The company's slug, for the role partner; made if it is new."),
 ) -> None:
     """Make a key and print it: the only time that it is shown."""
-    made: NewKey = _run(
+    made: NewKey = on_database(
         lambda db: db.write(actions.create_key, actions.CreateKey(name, role, partner, new_secret(), CLOCK))
     )
     _show_secret(made)
@@ -42,7 +36,7 @@ def create(
 def list_keys() -> None:
     """List every key, without secrets."""
     settings = chosen.load()
-    keys: list[Key] = _run(lambda db: db.read(store.keys), settings)
+    keys: list[Key] = on_database(lambda db: db.read(store.keys), settings)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("Id", "Name", "Role", "Partner", "Made", "Last used", "State"):
         table.add_column(title)
@@ -65,34 +59,15 @@ def rotate(
     except (Problem, OverflowError, ValueError):
         raise CannotStart("--overlap-hours must be from 0 to 720 (30 days)") from None
     wish = actions.RotateKey(key_id, new_secret(), kept_for, CLOCK)
-    made: NewKey = _run(lambda db: db.write(actions.rotate_key, wish))
+    made: NewKey = on_database(lambda db: db.write(actions.rotate_key, wish))
     _show_secret(made)
 
 
 @app.command()
 def revoke(key_id: int = typer.Argument(..., help="The key's id, as `tocsin keys list` shows it.")) -> None:
     """Revoke a key: it is dead everywhere within a second."""
-    key: Key = _run(lambda db: db.write(actions.revoke_key, actions.RevokeKey(key_id, CLOCK)))
+    key: Key = on_database(lambda db: db.write(actions.revoke_key, actions.RevokeKey(key_id, CLOCK)))
     print(f"Key {key.id} ({key.name}) is revoked.")
-
-
-def _run(work: Callable[[Database], Any], settings: Settings | None = None) -> Any:
-    """One piece of work on the database, in a loop of its own. The schema is made first where there is none."""
-    in_force = settings or chosen.load()
-    start.prepare_beside(in_force)
-
-    async def run() -> Any:
-        db = Database(in_force, log=timeline.append)
-        db.start()
-        try:
-            return await work(db)
-        finally:
-            await db.close()
-
-    try:
-        return asyncio.run(run())
-    except Problem as problem:
-        raise CannotStart(problem.detail) from None
 
 
 def _show_secret(made: NewKey) -> None:

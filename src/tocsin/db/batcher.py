@@ -66,6 +66,7 @@ class Batcher:
         self._came = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.healthy = True
+        self.after_commit: list[Callable[[], None]] = []
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="batcher")
@@ -139,6 +140,8 @@ class Batcher:
             self.healthy = True
             metrics.batch_seen("committed", wishes)
             _tell(batch)
+            for call in self.after_commit:
+                call()
 
     async def _settle_alone(self, job: Job, problem: Exception) -> None:
         if len(job.wishes) > 1 and not isinstance(problem, Problem):

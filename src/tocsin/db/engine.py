@@ -50,6 +50,10 @@ class Database:
         """From here on wishes are granted; needs a running loop."""
         self.batcher.start()
 
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """`call` is made after each of this process's batches: a hint, never the truth; others commit as well."""
+        self.batcher.after_commit.append(call)
+
     async def close(self) -> None:
         """Ends when everything that waits is done."""
         await self.batcher.stop()

@@ -97,6 +97,12 @@ key_version = Table(
     Column("version", BigInteger, nullable=False),
 )
 
+
+def only(where: str) -> dict[str, Any]:
+    """An index of only those rows."""
+    return {"sqlite_where": text(where), "postgresql_where": text(where)}
+
+
 incident = Table(
     "incident",
     metadata,
@@ -119,6 +125,28 @@ incident = Table(
     Column("updated_at", Moment, nullable=False),
     Column("reopened_count", Integer, nullable=False, server_default=text("0")),
     Column("version", Integer, nullable=False),
+    Column("severity", Text, nullable=False, server_default="medium"),
+    Column("asset", Text),
+    # JSON in canonical form: what the source said in names and values.
+    Column("labels", Text, nullable=False, server_default="{}"),
+    # The door that it came in by; no foreign key, for the same reason as `filed_by`.
+    Column("integration_id", Id),
+    # Whose dedup key it is: `i12` an integration's, `k7` a key's, `k` that of the key from the environment.
+    Column("dedup_owner", Text),
+    Column("dedup_key", Text),
+    # Filing is the first report. Null: nobody has reported it since.
+    Column("reports_count", Integer, nullable=False, server_default=text("1")),
+    Column("last_reported_at", Moment),
+    # One trouble, one incident: at most one active incident has an owner's dedup key, whoever writes at once.
+    Index(
+        "uq_incident_trouble",
+        "dedup_owner",
+        "dedup_key",
+        unique=True,
+        **only("dedup_key IS NOT NULL AND status NOT IN ('resolved', 'closed')"),
+    ),
+    # Reader: a source that asks for its trouble by its own name, ended ones too.
+    Index("ix_incident_dedup", "dedup_owner", "dedup_key", "id", **only("dedup_key IS NOT NULL")),
     # Readers, in this order: the whole list; the list by status; by source; a monitoring key's own; a partner's own.
     # The id is in each because a page goes on after (created_at, id).
     Index("ix_incident_created", "created_at", "id"),
@@ -126,14 +154,7 @@ incident = Table(
     Index("ix_incident_source", "source", "created_at", "id"),
     Index("ix_incident_filed_by", "filed_by", "created_at", "id"),
     # Most incidents are nobody's: they need not stand in a partner's index.
-    Index(
-        "ix_incident_partner",
-        "partner_id",
-        "created_at",
-        "id",
-        sqlite_where=text("partner_id IS NOT NULL"),
-        postgresql_where=text("partner_id IS NOT NULL"),
-    ),
+    Index("ix_incident_partner", "partner_id", "created_at", "id", **only("partner_id IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 
@@ -198,4 +219,168 @@ original_import = Table(
     Column("last_id", Id, nullable=False),
     Column("imported", BigInteger, nullable=False),
     Column("updated_at", Moment, nullable=False),
+)
+
+# A door for machines: a dialect, a secret, a source, defaults. `settings` is JSON; `sealed` holds further secrets.
+integration = Table(
+    "integration",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("dialect", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("partner_id", Id, ForeignKey("partner.id")),
+    Column("secret_hash", LargeBinary, nullable=False),
+    # Rotation: the secret before this one stays good until `former_until`.
+    Column("former_hash", LargeBinary),
+    Column("former_until", Moment),
+    Column("settings", Text, nullable=False, server_default="{}"),
+    Column("sealed", LargeBinary),
+    Column("created_at", Moment, nullable=False),
+    Column("rotated_at", Moment),
+    Column("removed_at", Moment),
+    sqlite_autoincrement=True,
+)
+
+# One thing that a source said, what came of it and why. Never removed; its raw payload is.
+report = Table(
+    "report",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("received_at", Moment, nullable=False),
+    # One of the two says who: no foreign keys, for the same reason as `incident.filed_by`.
+    Column("integration_id", Id),
+    Column("key_id", Id),
+    Column("action", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("incident_id", Id),
+    Column("dedup_key", Text),
+    Column("summary", Text),
+    # What a note says, in full; null for everything else.
+    Column("words", Text),
+    Column("severity", Text),
+    Column("sender", Text),
+    Column("request_id", Text),
+    Column("replay_of", Id),
+    # Readers: an integration's log; an incident's reports; a sender that asks what became of its request.
+    Index("ix_report_integration", "integration_id", "id"),
+    Index("ix_report_incident", "incident_id", "id"),
+    Index("ix_report_request", "request_id"),
+    sqlite_autoincrement=True,
+)
+
+# What a report looked like when it came in, secrets taken out. `size` is what came; `body` may be cut.
+payload = Table(
+    "payload",
+    metadata,
+    Column("report_id", Id, primary_key=True, autoincrement=False),
+    Column("received_at", Moment, nullable=False),
+    # Method, path and query, without secrets: what a replay needs beside the body.
+    Column("target", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    # Reader: the loop that forgets old payloads.
+    Index("ix_payload_received", "received_at"),
+)
+
+# By what somebody is told: `config` is JSON that may be shown, `sealed` the secrets, encrypted.
+channel = Table(
+    "channel",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("created_at", Moment, nullable=False),
+    Column("removed_at", Moment),
+    sqlite_autoincrement=True,
+)
+
+# Who wants to hear of what: from this severity on; of these sources (JSON, empty means all).
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("channel_id", Id, ForeignKey("channel.id"), nullable=False, index=True),
+    Column("severity", Text, nullable=False),
+    Column("sources", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("removed_at", Moment),
+    sqlite_autoincrement=True,
+)
+
+# The outbox: what is to be told to whom, written in the transaction of the entry that causes it.
+notification = Table(
+    "notification",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("channel_id", Id, nullable=False),
+    Column("incident_id", Id),
+    Column("entry_id", Id),
+    Column("event", Text, nullable=False),
+    # The same on every attempt, so that the other side can tell a repeat.
+    Column("message_id", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    # `waiting`, `sending`, `carried` (told by the message of `carried_by`), `sent`, `dead`.
+    Column("state", Text, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("carried_by", Id),
+    Column("leased_until", Moment),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("settled_at", Moment),
+    Column("reason", Text),
+    # Readers: the sender, who looks for what is due; an incident's deliveries; a channel's; who is carried by whom.
+    Index("ix_notification_due", "due_at", "id", **only("state IN ('waiting', 'sending')")),
+    Index("ix_notification_incident", "incident_id", "id"),
+    Index("ix_notification_channel", "channel_id", "id"),
+    Index("ix_notification_carried", "carried_by", **only("carried_by IS NOT NULL")),
+    sqlite_autoincrement=True,
+)
+
+# One attempt to tell it.
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("notification_id", Id, nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    # `sent`, `again`, `dead`.
+    Column("outcome", Text, nullable=False),
+    Column("status", Integer),
+    Column("reason", Text, nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# While a burst lasts, what else a channel is to hear of this event waits and is told in one message.
+burst = Table(
+    "burst",
+    metadata,
+    Column("channel_id", Id, primary_key=True, autoincrement=False),
+    Column("event", Text, primary_key=True),
+    Column("until", Moment, nullable=False),
+)
+
+# Which process asks Telegram for a bot's updates, and how far it has come.
+telegram_bot = Table(
+    "telegram_bot",
+    metadata,
+    Column("bot_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("next_update", BigInteger, nullable=False),
+    Column("leased_by", Text),
+    Column("leased_until", Moment),
+)
+
+# Somebody who is signed in to the page with a key (none: that of the environment). The cookie is kept as a hash.
+session = Table(
+    "session",
+    metadata,
+    Column("secret_hash", LargeBinary, primary_key=True),
+    Column("key_id", Id),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    # Reader: the loop that forgets sessions that have ended.
+    Index("ix_session_expires", "expires_at"),
 )

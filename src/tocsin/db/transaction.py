@@ -67,7 +67,7 @@ class Reader:
         return self.dialect.any_of(column, values)
 
 
-Log = Callable[["Writer", Sequence[Happening]], None]
+Log = Callable[["Writer", Sequence[Happening]], object]
 
 
 class Writer(Reader):

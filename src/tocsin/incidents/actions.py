@@ -3,18 +3,19 @@
 A result is the incident as it now is, or a `Problem`; a refused wish changes nothing.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from tocsin.access import store as access
 from tocsin.access.model import Partner, Principal
 from tocsin.db.transaction import CLOCK, Actor, Happening, Writer
-from tocsin.incidents import model, store
+from tocsin.incidents import model, store, troubles
 from tocsin.incidents.model import Change, Decision, Incident
 from tocsin.incidents.store import Progress
-from tocsin.kit.errors import AlreadyThere, Invalid, NotFound, Problem, VersionMismatch
+from tocsin.kit.errors import AlreadyThere, Invalid, NotFound, Problem, RefusedMove, VersionMismatch
+from tocsin.timeline.model import canonical
 
 Versions = tuple[int, ...] | None
 
@@ -30,6 +31,9 @@ class File:
     partner: str | None
     by: Principal
     request_id: str | None = None
+    severity: str = model.USUAL_SEVERITY
+    asset: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ class ChangeStatus:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """New words, a new status, or both; None leaves as it is."""
+    """New words, a new status, a new severity, or several at once; None leaves as it is."""
 
     incident_id: int
     status: str | None
@@ -53,6 +57,7 @@ class Edit:
     by: Principal
     versions: Versions = None
     request_id: str | None = None
+    severity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,7 @@ def _decide(tx: Writer, wish: Wish, now: dict[int, Incident], reworded: list[tup
     for decide in _steps(wish, tx.now):
         decision = decide(after)
         if isinstance(decision, Change):
+            _the_only_one(tx, decision.after, after, now)
             after = decision.after
             steps.append(decision)
     for step in steps:
@@ -160,6 +166,12 @@ def _decide(tx: Writer, wish: Wish, now: dict[int, Incident], reworded: list[tup
         # Two fields changed by one request are one change of the version.
         now[incident.id] = after._replace(version=incident.version + 1) if len(steps) > 1 else after
     return now[incident.id]
+
+
+def _the_only_one(tx: Writer, after: Incident, before: Incident, now: dict[int, Incident]) -> None:
+    """Raises `RefusedMove` where a reopened incident's trouble goes on in another already."""
+    if after.active and not before.active and (rival := troubles.rival_of(tx, after, now)) is not None:
+        raise RefusedMove(f"Incident {rival.id} is active for the same trouble; go on with that one.", allowed=[])
 
 
 def _steps(wish: Wish, at: datetime) -> list[Callable[[Incident], Decision]]:
@@ -175,6 +187,9 @@ def _steps(wish: Wish, at: datetime) -> list[Callable[[Incident], Decision]]:
         steps.append(lambda incident: model.moved(incident, status, at=at, by=wish.by))
     if description is not None:
         steps.append(lambda incident: model.described(incident, description, at=at, by=wish.by))
+    if wish.severity is not None:
+        severity = wish.severity
+        steps.append(lambda incident: model.rated(incident, severity, at=at, by=wish.by))
     return steps
 
 
@@ -238,6 +253,9 @@ def _checked(wish: File, partners: dict[str, Partner]) -> Problem | None:
         model.may_file(wish.by, model.good_source(wish.source), wish.partner)
         model.good_description(wish.description)
         model.good_summary(wish.summary)
+        model.good_severity(wish.severity)
+        model.good_asset(wish.asset)
+        model.good_labels(wish.labels)
     except Problem as refusal:
         return refusal
     if wish.partner is not None and wish.partner not in partners:
@@ -261,6 +279,9 @@ def _row(wish: File, partners: dict[str, Partner], at: datetime) -> dict[str, An
         "updated_at": at,
         "reopened_count": 0,
         "version": 1,
+        "severity": wish.severity,
+        "asset": wish.asset,
+        "labels": canonical(wish.labels) if wish.labels else "{}",
     }
 
 

@@ -144,11 +144,12 @@ async def read_incident(call: Call) -> Answer:
     refuses=CHANGES,
 )
 async def edit_incident(call: Call) -> Answer:
-    """Change the status, the description, or both at once."""
+    """Change the status, the description, the severity, or several at once."""
     edit: Edit = call.content
     status = None if edit.status is None else model.good_status(edit.status)
     description = None if edit.description is None else model.good_description(edit.description)
-    wish = actions.Edit(_id(call), status, description, call.principal, call.versions(), call.request_id)
+    severity = None if edit.severity is None else model.good_severity(edit.severity)
+    wish = actions.Edit(_id(call), status, description, call.principal, call.versions(), call.request_id, severity)
     return await _changed(call, wish)
 
 
@@ -231,7 +232,18 @@ def _id(call: Call) -> int:
 
 
 def _wish(draft: Draft, who: Principal, request_id: str) -> actions.File:
-    return actions.File(draft.description, draft.source, draft.status, draft.summary, draft.partner, who, request_id)
+    return actions.File(
+        draft.description,
+        draft.source,
+        draft.status,
+        draft.summary,
+        draft.partner,
+        who,
+        request_id,
+        draft.severity,
+        draft.asset,
+        draft.labels,
+    )
 
 
 def _draft(item: Any, who: Principal, request_id: str) -> actions.File | errors.Problem:

@@ -14,8 +14,12 @@ from tocsin.kit.errors import Invalid, NotAllowed, RefusedMove
 
 Status = Literal["new", "open", "in_progress", "on_hold", "resolved", "closed"]
 Source = Literal["operator", "monitoring", "partner"]
+Severity = Literal["info", "low", "medium", "high", "critical"]  # in the order of their ranks
 STATUSES: tuple[Status, ...] = get_args(Status)
 SOURCES: tuple[Source, ...] = get_args(Source)
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+RANK: Mapping[str, int] = {severity: rank for rank, severity in enumerate(SEVERITIES)}
+USUAL_SEVERITY: Severity = "medium"
 ENDED: frozenset[str] = frozenset({"resolved", "closed"})
 ACTIVE: tuple[Status, ...] = tuple(status for status in STATUSES if status not in ENDED)
 
@@ -34,6 +38,9 @@ PEOPLE = frozenset({"admin", "operator"})
 
 LONGEST_DESCRIPTION = 65_536
 LONGEST_SUMMARY = 140
+LONGEST_ASSET = 255
+MOST_LABELS = 64
+LONGEST_LABEL = 1024  # of a name and its value together
 
 
 class Incident(NamedTuple):
@@ -59,6 +66,14 @@ class Incident(NamedTuple):
     updated_at: datetime
     reopened_count: int
     version: int
+    severity: str = USUAL_SEVERITY
+    asset: str | None = None
+    labels: str = "{}"  # JSON in canonical form: it goes out as it is kept
+    integration_id: int | None = None
+    dedup_owner: str | None = None
+    dedup_key: str | None = None
+    reports_count: int = 1
+    last_reported_at: datetime | None = None  # None: nobody has reported it since it was filed
 
     @property
     def active(self) -> bool:
@@ -86,8 +101,17 @@ def summary_of(incident: Incident) -> str:
     """The given summary, else the description's first line, at most 140 characters."""
     if incident.summary is not None:
         return incident.summary
-    line = incident.description.lstrip().split("\n", 1)[0].rstrip()
-    return line if len(line) <= LONGEST_SUMMARY else line[: LONGEST_SUMMARY - 1] + "…"
+    return first_line(incident.description)
+
+
+def first_line(text: str, most: int = LONGEST_SUMMARY) -> str:
+    """A text's first line, cut with `…` where it is too long."""
+    return cut(text.lstrip().split("\n", 1)[0].rstrip(), most)
+
+
+def cut(text: str, most: int) -> str:
+    """At most so many characters; a cut is seen."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def good_status(text: str, field: str = "status") -> str:
@@ -102,6 +126,30 @@ def good_source(text: str, field: str = "source") -> str:
     if text not in SOURCES:
         raise Invalid.field(field, f"must be one of {', '.join(SOURCES)}")
     return text
+
+
+def good_severity(text: str, field: str = "severity") -> str:
+    """`text` if it is a severity; `Invalid` names the right ones."""
+    if text not in RANK:
+        raise Invalid.field(field, f"must be one of {', '.join(reversed(SEVERITIES))}")
+    return text
+
+
+def good_asset(text: str | None) -> str | None:
+    """`text` if it is one short line."""
+    if text is not None and (len(text) > LONGEST_ASSET or "\n" in text or not text.strip()):
+        raise Invalid.field("asset", f"must be one line of 1 to {LONGEST_ASSET} characters")
+    return text
+
+
+def good_labels(labels: Mapping[str, str]) -> Mapping[str, str]:
+    """`labels` if they are few and short."""
+    if len(labels) > MOST_LABELS:
+        raise Invalid.field("labels", f"must be at most {MOST_LABELS}")
+    for name, value in labels.items():
+        if len(name.encode()) + len(value.encode()) > LONGEST_LABEL:
+            raise Invalid.field(f"labels.{name[:80]}", f"must take at most {LONGEST_LABEL} bytes, name and value")
+    return labels
 
 
 def good_description(text: str) -> str:
@@ -155,7 +203,7 @@ def moved(incident: Incident, to: str, *, at: datetime, by: Principal) -> Decisi
     if reopening:
         changed["reopened_count"] = incident.reopened_count + 1
         told["reopened"] = [incident.reopened_count, incident.reopened_count + 1]
-    return Change(_newer(incident, at, **changed), "moved", told)
+    return Change(newer(incident, at, **changed), "moved", told)
 
 
 def described(incident: Incident, description: str, *, at: datetime, by: Principal) -> Decision:
@@ -173,14 +221,25 @@ def described(incident: Incident, description: str, *, at: datetime, by: Princip
         return incident
     else:
         changed = {"description": description}
-    return Change(_newer(incident, at, **changed), "described")
+    return Change(newer(incident, at, **changed), "described")
+
+
+def rated(incident: Incident, severity: str, *, at: datetime, by: Principal) -> Decision:
+    """The incident with another severity. Reports may raise it; only people lower it."""
+    if severity == incident.severity:
+        return incident
+    if by.role == "partner":
+        raise NotAllowed("How bad it is, is for operators to say.")
+    if by.role == "monitoring" and RANK[severity] < RANK[incident.severity]:
+        raise NotAllowed("A program may raise the severity; only people lower it.")
+    return Change(newer(incident, at, severity=severity), "rated", {"severity": [incident.severity, severity]})
 
 
 def acknowledged(incident: Incident, *, at: datetime, by: Principal) -> Decision:
     """Somebody takes note. Twice is once: the first stays."""
     if incident.acknowledged_at is not None:
         return incident
-    after = _newer(incident, at, acknowledged_at=at, acknowledged_by=by.key_id)
+    after = newer(incident, at, acknowledged_at=at, acknowledged_by=by.key_id)
     return Change(after, "acknowledged", {"acknowledged": [False, True]})
 
 
@@ -188,7 +247,7 @@ def unacknowledged(incident: Incident, *, at: datetime) -> Decision:
     """The acknowledgement is taken back."""
     if incident.acknowledged_at is None:
         return incident
-    after = _newer(incident, at, acknowledged_at=None, acknowledged_by=None)
+    after = newer(incident, at, acknowledged_at=None, acknowledged_by=None)
     return Change(after, "unacknowledged", {"acknowledged": [True, False]})
 
 
@@ -219,5 +278,6 @@ def _times_of_move(incident: Incident, to: str, at: datetime, by: Principal) -> 
     return times
 
 
-def _newer(incident: Incident, at: datetime, **changed: Any) -> Incident:
+def newer(incident: Incident, at: datetime, **changed: Any) -> Incident:
+    """The next version."""
     return incident._replace(updated_at=at, version=incident.version + 1, **changed)

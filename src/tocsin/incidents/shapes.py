@@ -13,6 +13,7 @@ from tocsin.kit.clock import rfc3339, rfc3339_or_none
 
 AStatus = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(model.STATUSES)})]
 ASource = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(model.SOURCES)})]
+ASeverity = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(model.SEVERITIES)})]
 Words = Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": model.LONGEST_DESCRIPTION})]
 AnId = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": ids.LARGEST})]
 
@@ -25,6 +26,9 @@ class Draft(msgspec.Struct, forbid_unknown_fields=True):
     status: AStatus = "new"
     summary: str | None = None
     partner: str | None = None
+    severity: ASeverity = model.USUAL_SEVERITY
+    asset: str | None = None
+    labels: dict[str, str] = {}
     id: Any = None
     created_at: Any = None
 
@@ -41,6 +45,7 @@ class Edit(msgspec.Struct, forbid_unknown_fields=True):
 
     status: AStatus | None = None
     description: Words | None = None
+    severity: ASeverity | None = None
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,8 +73,14 @@ class IncidentView(msgspec.Struct):
     source: str
     created_at: str
     summary: str
+    severity: str
+    asset: str | None
+    dedup_key: str | None
     partner: str | None
     partner_words: str | None
+    labels: msgspec.Raw
+    reports_count: int | None
+    last_reported_at: str | None
     acknowledged_at: str | None
     acknowledged_by: int | None
     resolved_at: str | None
@@ -131,8 +142,14 @@ def view(incident: Incident, who: Principal) -> IncidentView:
         incident.source,
         filed,
         summary,
+        incident.severity,
+        None if outside else incident.asset,
+        None if outside else incident.dedup_key,
         incident.partner,
         incident.partner_words,
+        msgspec.Raw(b"{}" if outside else incident.labels.encode()),
+        None if outside else incident.reports_count,
+        None if outside else filed if incident.last_reported_at is None else rfc3339(incident.last_reported_at),
         rfc3339_or_none(incident.acknowledged_at),
         None if outside else incident.acknowledged_by,
         rfc3339_or_none(incident.resolved_at),

@@ -31,6 +31,14 @@ COLUMNS = (
     incident.c.updated_at,
     incident.c.reopened_count,
     incident.c.version,
+    incident.c.severity,
+    incident.c.asset,
+    incident.c.labels,
+    incident.c.integration_id,
+    incident.c.dedup_owner,
+    incident.c.dedup_key,
+    incident.c.reports_count,
+    incident.c.last_reported_at,
 )
 
 
@@ -255,4 +263,5 @@ CHANGING = (
     "updated_at",
     "reopened_count",
     "version",
+    "severity",
 )

@@ -10,9 +10,9 @@ from tocsin.db.transaction import Happening, Writer
 from tocsin.timeline.model import canonical
 
 
-def append(tx: Writer, told: Sequence[Happening]) -> None:
-    """One entry for each happening, in the order in which they were told."""
-    tx.add(
+def append(tx: Writer, told: Sequence[Happening]) -> list[int]:
+    """One entry for each happening, in the order in which they were told; the entries' ids."""
+    return tx.insert(
         entry,
         [
             {

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import FromClause, Select, bindparam, func, select
 
-from tocsin.db.schema import api_key, entry, incident
+from tocsin.db.schema import api_key, entry, incident, integration
 from tocsin.db.transaction import Reader
 from tocsin.timeline.model import Entry
 
@@ -38,14 +38,21 @@ def of_partner(reader: Reader, partner_id: int, after: int, limit: int) -> list[
 
 
 def _page() -> Select[Any]:
-    named = entry.outerjoin(api_key, (entry.c.actor_type == "key") & (entry.c.actor_id == api_key.c.id))
     return (
-        select(entry, api_key.c.name.label("actor_name"))
-        .select_from(named)
+        select(entry, func.coalesce(*(table.c.name for table in NAMED.values())).label("actor_name"))
+        .select_from(_named())
         .where(entry.c.id > bindparam("after"))
         .order_by(entry.c.id)
         .limit(bindparam("limit"))
     )
+
+
+def _named() -> FromClause:
+    """Entries with whoever did it; each row finds a name in one table at most."""
+    named: FromClause = entry
+    for kind, table in NAMED.items():
+        named = named.outerjoin(table, (entry.c.actor_type == kind) & (entry.c.actor_id == table.c.id))
+    return named
 
 
 def _about(column: Any, name: str) -> Select[Any]:
@@ -72,6 +79,8 @@ def _entry(row: Any) -> Entry:
     )
 
 
+# Where the name of each type of actor stands.
+NAMED = {"key": api_key, "integration": integration}
 EVERYTHING = _page()
 ABOUT_INCIDENTS = _page().where(entry.c.incident_id.is_not(None))
 OF_INCIDENT = _page().where(entry.c.incident_id == bindparam("incident"))

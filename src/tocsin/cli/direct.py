@@ -1,0 +1,49 @@
+"""One piece of work on the database by a short command: beside a running server, and before the first start."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from tocsin import settings as chosen
+from tocsin import start
+from tocsin.db.engine import Database
+from tocsin.kit.errors import Problem
+from tocsin.kit.keyring import Keyring, open_keyring
+from tocsin.settings import Settings
+from tocsin.start import CannotStart
+from tocsin.timeline import log as timeline
+
+T = TypeVar("T")
+
+
+def on_database(work: Callable[[Database], Awaitable[T]], settings: Settings | None = None) -> T:
+    """What the work gives; a refusal becomes a sentence. The schema is made first where there is none."""
+    in_force = settings or chosen.load()
+    start.prepare_beside(in_force)
+
+    async def run() -> T:
+        db = Database(in_force, log=timeline.append)
+        db.start()
+        try:
+            return await work(db)
+        finally:
+            await db.close()
+
+    try:
+        return asyncio.run(run())
+    except Problem as problem:
+        raise CannotStart(problem.detail) from None
+
+
+def keyring(settings: Settings) -> Keyring:
+    """The same key that the server has."""
+    given = settings.secret_key.get_secret_value() if settings.secret_key is not None else None
+    return open_keyring(given, settings.data_dir)
+
+
+def address(settings: Settings) -> str:
+    """Where the server is reached, as far as its settings say."""
+    if settings.public_url is not None:
+        return settings.public_url.rstrip("/")
+    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - not listened on here
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"

@@ -1,0 +1,164 @@
+"""What a report does to an incident: the rules of `model.py` for what machines say. Pure.
+
+One trouble, one incident: a trigger opens, or joins the one that is active. What names no active incident changes
+nothing and is accepted all the same, because the sender cannot know what people did meanwhile.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from tocsin.incidents.model import RANK, USUAL_SEVERITY, Incident, newer
+from tocsin.timeline.model import canonical
+
+Action = Literal["trigger", "acknowledge", "unacknowledge", "resolve", "amend", "note"]
+Outcome = Literal[
+    "opened", "joined", "acknowledged", "unacknowledged", "resolved", "over", "amended", "noted", "nothing", "refused"
+]
+
+NO_INCIDENT = "no active incident has this dedup key"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whose report it is: an integration's or a key's. `owner` is the scope of its dedup keys."""
+
+    owner: str
+    source: str
+    key_id: int | None = None
+    integration_id: int | None = None
+    partner_id: int | None = None
+    partner: str | None = None
+    # Whether the source's word that it is over ends what a person has taken in hand.
+    ends_what_is_taken: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One report, as the register hears it. `incident_id` is for senders that name our incident."""
+
+    action: Action
+    sender: Sender
+    dedup_key: str | None = None
+    incident_id: int | None = None
+    description: str | None = None
+    summary: str | None = None
+    severity: str | None = None
+    asset: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of a signal: the incident as it now is (id 0: a new one), and what the timeline says, if anything."""
+
+    incident: Incident | None
+    outcome: Outcome
+    reason: str
+    kind: str | None = None
+    changes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+
+
+def heard(incident: Incident | None, signal: Signal, *, at: datetime) -> Heard:
+    """Decides one signal; `incident` is the one that it names or joins, None where there is none."""
+    if incident is None:
+        if signal.action == "trigger":
+            return Heard(opened(signal, at), "opened", "nothing active had this dedup key", "filed")
+        if signal.action == "note" and signal.dedup_key is None and signal.incident_id is None:
+            return Heard(None, "noted", "kept as a note beside the incidents")
+        return Heard(None, "nothing", NO_INCIDENT)
+    if signal.action == "note":
+        return Heard(incident, "noted", f"a note on incident {incident.id}", "noted")
+    if not incident.active:
+        return Heard(incident, "nothing", f"incident {incident.id} has ended")
+    return _ON_ACTIVE[signal.action](incident, signal, at)
+
+
+def opened(signal: Signal, at: datetime) -> Incident:
+    """The incident that a first report opens; its id is given out later."""
+    sender, description = signal.sender, signal.description or signal.summary or ""
+    return Incident(
+        id=0,
+        description=description,
+        status="new",
+        source=sender.source,
+        created_at=at,
+        summary=signal.summary,
+        filed_by=sender.key_id,
+        partner_id=sender.partner_id,
+        partner=sender.partner,
+        partner_words=description if sender.partner_id is not None else None,
+        acknowledged_at=None,
+        acknowledged_by=None,
+        resolved_at=None,
+        closed_at=None,
+        updated_at=at,
+        reopened_count=0,
+        version=1,
+        severity=signal.severity or USUAL_SEVERITY,
+        asset=signal.asset,
+        labels=canonical(signal.labels),
+        integration_id=sender.integration_id,
+        dedup_owner=sender.owner,
+        dedup_key=signal.dedup_key,
+    )
+
+
+def _joined(incident: Incident, signal: Signal, at: datetime) -> Heard:
+    """Counted. No new version: nobody's view of the trouble has changed, unless it has become worse."""
+    count = incident.reports_count
+    after = incident._replace(reports_count=count + 1, last_reported_at=at)
+    changes: dict[str, Sequence[Any]] = {"reports": [count, count + 1]}
+    if signal.severity is not None and RANK[signal.severity] > RANK[incident.severity]:
+        after = newer(after, at, severity=signal.severity)
+        changes["severity"] = [incident.severity, signal.severity]
+    return Heard(after, "joined", f"incident {incident.id} is active for this dedup key", "reported", changes)
+
+
+def _acknowledged(incident: Incident, signal: Signal, at: datetime) -> Heard:
+    if incident.acknowledged_at is not None:
+        return Heard(incident, "nothing", f"incident {incident.id} was acknowledged already")
+    after = newer(incident, at, acknowledged_at=at, acknowledged_by=signal.sender.key_id)
+    return Heard(after, "acknowledged", f"incident {incident.id}", "acknowledged", {"acknowledged": [False, True]})
+
+
+def _unacknowledged(incident: Incident, signal: Signal, at: datetime) -> Heard:
+    if incident.acknowledged_at is None:
+        return Heard(incident, "nothing", f"incident {incident.id} was not acknowledged")
+    after = newer(incident, at, acknowledged_at=None, acknowledged_by=None)
+    return Heard(after, "unacknowledged", f"incident {incident.id}", "unacknowledged", {"acknowledged": [True, False]})
+
+
+def _resolved(incident: Incident, signal: Signal, at: datetime) -> Heard:
+    if incident.acknowledged_at is not None and not signal.sender.ends_what_is_taken:
+        return Heard(incident, "over", f"incident {incident.id} is in somebody's hands: only noted", "over")
+    after = newer(incident, at, status="resolved", resolved_at=at)
+    return Heard(after, "resolved", f"incident {incident.id}", "moved", {"status": [incident.status, "resolved"]})
+
+
+def _amended(incident: Incident, signal: Signal, at: datetime) -> Heard:
+    """The source puts its own report in other words. Its severity may rise, as by any report."""
+    changed: dict[str, Any] = {}
+    told: dict[str, Sequence[Any]] = {}
+    if signal.summary is not None and signal.summary != incident.summary:
+        changed["summary"] = signal.summary
+    if signal.description is not None and signal.description != incident.description:
+        changed["description"] = signal.description
+    if signal.labels and (labels := canonical(signal.labels)) != incident.labels:
+        changed["labels"] = labels
+    if signal.severity is not None and RANK[signal.severity] > RANK[incident.severity]:
+        changed["severity"] = signal.severity
+        told["severity"] = [incident.severity, signal.severity]
+    if not changed:
+        return Heard(incident, "nothing", f"incident {incident.id} says the same already")
+    return Heard(newer(incident, at, **changed), "amended", f"incident {incident.id}", "amended", told)
+
+
+_ON_ACTIVE = {
+    "trigger": _joined,
+    "acknowledge": _acknowledged,
+    "unacknowledge": _unacknowledged,
+    "resolve": _resolved,
+    "amend": _amended,
+}

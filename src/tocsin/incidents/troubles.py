@@ -1,0 +1,88 @@
+"""How incidents are kept and found by whose trouble they are: the part of `store.py` that reports need."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import bindparam, func, not_, select, text
+
+from tocsin.db.schema import incident
+from tocsin.db.transaction import Reader, Writer
+from tocsin.incidents.model import Incident
+from tocsin.incidents.store import WITH_PARTNER
+
+Trouble = tuple[str, str]  # an owner and its dedup key
+
+
+def count(tx: Writer, reported: Sequence[Incident]) -> None:
+    """Writes back how often and when they were reported."""
+    if reported:
+        tx.update(incident, COUNTERS, reported)
+
+
+def amend(tx: Writer, amended: Sequence[Incident]) -> None:
+    """Writes back what a source says of its own report: the summary and the labels."""
+    if amended:
+        tx.update(incident, FACTS, amended)
+
+
+def active_troubles(tx: Writer, troubles: Sequence[Trouble]) -> list[Incident]:
+    """The active incidents that have one of these owners and dedup keys, held in id order against other writers."""
+    found: list[Incident] = []
+    for owner, keys in _by_owner(troubles).items():
+        wanted = WITH_PARTNER.where(
+            incident.c.dedup_owner == owner, tx.any_of(incident.c.dedup_key, keys), STILL_ACTIVE
+        ).order_by(incident.c.id)
+        found += [Incident._make(row) for row in tx.rows(tx.locked(wanted, incident))]
+    return found
+
+
+def latest_trouble(reader: Reader, owner: str, dedup_key: str) -> Incident | None:
+    """The newest incident that has this owner and dedup key, ended or not."""
+    row = reader.row(LATEST_TROUBLE, {"owner": owner, "key": dedup_key})
+    return None if row is None else Incident._make(row)
+
+
+def of_owner(reader: Reader, owner: str, active: bool | None, limit: int, offset: int) -> list[Incident]:
+    """An owner's incidents, newest first; only the active or only the ended ones where that is asked."""
+    statement = OF_OWNER if active is None else OF_OWNER.where(STILL_ACTIVE if active else not_(STILL_ACTIVE))
+    rows = reader.rows(statement, {"owner": owner, "limit": limit, "offset": offset})
+    return [Incident._make(row) for row in rows]
+
+
+def count_of_owner(reader: Reader, owner: str, active: bool | None) -> int:
+    """How many those are."""
+    statement = (
+        COUNT_OF_OWNER if active is None else COUNT_OF_OWNER.where(STILL_ACTIVE if active else not_(STILL_ACTIVE))
+    )
+    row = reader.row(statement, {"owner": owner})
+    return 0 if row is None else int(row.number)
+
+
+def rival_of(tx: Writer, reopened: Incident, now: Mapping[int, Incident]) -> Incident | None:
+    """Another incident that is active for the same trouble; `now` are those that this transaction has changed."""
+    owner, key = reopened.dedup_owner, reopened.dedup_key
+    if owner is None or key is None:
+        return None
+    known = [*now.values(), *active_troubles(tx, [(owner, key)])]
+    rivals = (now.get(each.id, each) for each in known if (each.dedup_owner, each.dedup_key) == (owner, key))
+    return next((rival for rival in rivals if rival.active and rival.id != reopened.id), None)
+
+
+def _by_owner(troubles: Sequence[Trouble]) -> dict[str, list[str]]:
+    keys: dict[str, list[str]] = {}
+    for owner, key in sorted(set(troubles)):
+        keys.setdefault(owner, []).append(key)
+    return keys
+
+
+# In the words of the index `uq_incident_trouble`, or it would not serve.
+STILL_ACTIVE = text("incident.dedup_key IS NOT NULL AND incident.status NOT IN ('resolved', 'closed')")
+THEIRS = incident.c.dedup_owner == bindparam("owner")
+LATEST_TROUBLE = (
+    WITH_PARTNER.where(THEIRS, incident.c.dedup_key == bindparam("key")).order_by(incident.c.id.desc()).limit(1)
+)
+OF_OWNER = (
+    WITH_PARTNER.where(THEIRS).order_by(incident.c.id.desc()).limit(bindparam("limit")).offset(bindparam("offset"))
+)
+COUNT_OF_OWNER = select(func.count().label("number")).select_from(incident).where(THEIRS)
+COUNTERS = ("reports_count", "last_reported_at")
+FACTS = ("summary", "labels")

@@ -1,0 +1,199 @@
+"""Any JSON: read by a mapping that the integration was given, else by the names that such bodies usually have. Pure."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from tocsin.incidents.reported import Action
+from tocsin.intake.dialect import NotUnderstood, Path, Received
+from tocsin.intake.dialects import alertmanager, reading
+from tocsin.intake.model import Rules, Said
+from tocsin.kit.errors import Invalid
+
+SEVERITIES = {
+    **alertmanager.SEVERITIES,
+    "crit": "critical",
+    "alert": "critical",
+    "emerg": "critical",
+    "err": "high",
+    "urgent": "high",
+    "normal": "medium",
+    "moderate": "medium",
+    "debug": "info",
+    "1": "critical",
+    "2": "high",
+    "3": "medium",
+    "4": "low",
+    "5": "info",
+}
+ENDS = frozenset(
+    [
+        *("resolve", "resolved", "resolves", "ok", "okay", "up", "recover", "recovered", "recovery", "close", "closed"),
+        *("clear", "cleared", "end", "ended", "done", "success", "successful", "healthy", "inactive", "false", "0"),
+        *("green", "fixed"),
+    ]
+)
+TAKES = frozenset({"acknowledge", "acknowledged", "ack", "acked"})
+# Where each field stands when no mapping says so; the first that is there wins.
+USUAL = {
+    "action": ("action", "event_action", "status", "state", "event_type"),
+    "dedup_key": ("dedup_key", "alias", "fingerprint", "incident_key", "alert_id", "event_id", "id", "key"),
+    "summary": ("summary", "title", "message", "subject", "text", "msg", "name", "alertname"),
+    "description": ("description", "details", "body", "message", "text"),
+    "severity": ("severity", "priority", "level", "urgency"),
+    "asset": ("asset", "device", "host", "hostname", "resource", "instance", "node", "entity", "service"),
+}
+ITEMS = "items"
+LABEL = "label."
+# `$.level | 1=critical, 2=high`: a path, and what its values mean.
+CHOICE = re.compile(r"^(?P<path>.*?)\s*\|\s*(?P<pairs>[^|]*=[^|]*)$")
+MOST_MAPPED = 64 + len(USUAL) + 1
+
+
+class Generic(reading.Webhook):
+    """One report for a body, for each member of a list, or for each that `items` finds."""
+
+    name = "generic"
+    title = "any JSON"
+    paths = (Path("POST PUT", "/in/generic"),)
+
+    def read(self, request: Received, rules: Rules) -> list[Said]:
+        body = reading.parsed(request.body)
+        return [_said(each, rules.mapping) for each in _items(body, rules.mapping.get(ITEMS))]
+
+    def checked_mapping(self, mapping: Mapping[str, str]) -> Mapping[str, str]:
+        """`mapping` if it can be followed; `Invalid` names what cannot."""
+        if len(mapping) > MOST_MAPPED:
+            raise Invalid.field("settings.mapping", f"may have at most {MOST_MAPPED} entries")
+        for name, rule in mapping.items():
+            if name != ITEMS and name not in USUAL and not (name.startswith(LABEL) and len(name) > len(LABEL)):
+                known = ", ".join((*USUAL, ITEMS, f"{LABEL}<name>"))
+                raise Invalid.field(f"settings.mapping.{name}", f"is not a field to map; these are: {known}")
+            if not rule.startswith("="):
+                _must_compile(name, rule)
+        return mapping
+
+    def lines(self, url: str, key: str) -> str:
+        return "\n".join(
+            (
+                f"curl -X POST {url}/in/generic -H 'authorization: Bearer {key}' \\",
+                "     -H 'content-type: application/json' \\",
+                '     -d \'{"id": "pos/12", "status": "down", "title": "POS 12 does not answer", "severity": "high"}\'',
+            )
+        )
+
+
+def _items(body: Any, path: str | None) -> list[Any]:
+    found = _all(path, body) if path is not None else []
+    if found:
+        return [each for one in found for each in (one if isinstance(one, list) else [one])]
+    return body if isinstance(body, list) else [body]
+
+
+def _said(item: Any, mapping: Mapping[str, str]) -> Said:
+    if not isinstance(item, dict):
+        raise NotUnderstood("each item must be a JSON object")
+    raw = reading.written(item)
+    fields = {name: _field(name, item, mapping) for name in USUAL}
+    action = _action(fields["action"])
+    key = reading.dedup_key(fields["dedup_key"]) or _trouble(fields["summary"], fields["asset"])
+    if key is None:
+        names = "summary, title, message" if action == "trigger" else "dedup_key, alert_id, id"
+        raise NotUnderstood(f"nothing to {action} by: none of {names} is there; a mapping can say where it stands")
+    if action != "trigger":
+        return Said(action, raw, key)
+    summary = fields["summary"] or fields["description"]
+    if summary is None:
+        raise NotUnderstood("nothing says what is wrong: a mapping can say where the summary stands")
+    return Said(
+        "trigger",
+        raw,
+        key,
+        summary=summary,
+        description=fields["description"] if fields["description"] != summary else None,
+        severity=reading.graded(fields["severity"], SEVERITIES),
+        asset=fields["asset"],
+        labels=_labels(item, mapping),
+    )
+
+
+def _field(name: str, item: Mapping[str, Any], mapping: Mapping[str, str]) -> str | None:
+    """A field where the mapping says, else where such bodies usually have it."""
+    if name in mapping:
+        return _mapped(mapping[name], item)
+    return reading.first(*(item.get(each) for each in USUAL[name]))
+
+
+def _labels(item: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, str]:
+    """What the mapping names; without a mapping, every field that says something in a short word."""
+    named = {name.removeprefix(LABEL): rule for name, rule in mapping.items() if name.startswith(LABEL)}
+    if mapping:
+        found = {name: _mapped(rule, item) for name, rule in named.items()}
+        return {name: words for name, words in found.items() if words is not None}
+    taken = {each for name in ("summary", "description") for each in USUAL[name]}
+    return {name: words for name, words in reading.flat(dict(item)).items() if name not in taken}
+
+
+def _action(word: str | None) -> Action:
+    plain = (word or "").strip().lower()
+    return "resolve" if plain in ENDS else "acknowledge" if plain in TAKES else "trigger"
+
+
+def _trouble(summary: str | None, asset: str | None) -> str | None:
+    """A dedup key for a sender that has none: the same words about the same thing are the same trouble."""
+    if summary is None:
+        return None
+    return hashlib.sha256(f"{asset or ''}\0{summary}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _mapped(rule: str, item: Any) -> str | None:
+    """What a rule of the mapping says of an item: a constant, or what stands at a path, in our words if it has them."""
+    if rule.startswith("="):
+        return rule[1:] or None
+    choice = CHOICE.match(rule)
+    found = [words for words in map(reading.text, _all(choice["path"] if choice else rule, item)) if words]
+    if not found:
+        return None
+    word = ", ".join(found)
+    return _pairs(choice["pairs"]).get(word.strip().lower(), word) if choice else word
+
+
+def _pairs(text: str) -> dict[str, str]:
+    split = (each.partition("=") for each in text.split(","))
+    return {said.strip().lower(): means.strip() for said, _, means in split}
+
+
+def _all(path: str, item: Any) -> list[Any]:
+    from jsonpath import JSONPathError
+
+    try:
+        return _compiled(path).findall(item) if isinstance(item, dict | list) else []
+    except (JSONPathError, RecursionError):
+        return []
+
+
+@lru_cache(maxsize=1024)
+def _compiled(path: str) -> Any:
+    """A JSONPath, ready to use. The library is loaded when the first mapping is: most never need it."""
+    import jsonpath
+
+    return jsonpath.compile(path)
+
+
+def _must_compile(name: str, rule: str) -> None:
+    from jsonpath import JSONPathError
+
+    choice = CHOICE.match(rule)
+    path = choice["path"] if choice else rule
+    try:
+        _compiled(path)
+    except (JSONPathError, RecursionError) as problem:
+        why = str(problem).splitlines()[0]
+        raise Invalid.field(f"settings.mapping.{name}", f"is no JSONPath such as $.alert.title: {why}") from None
+    if not path.startswith("$"):
+        raise Invalid.field(f"settings.mapping.{name}", "must begin with `$` (a JSONPath) or `=` (a fixed text)")
+
+
+GENERIC = Generic()

@@ -1,0 +1,183 @@
+"""What the dialects share: lenient JSON, fields of any type as text, where webhooks carry their key. Pure.
+
+A sender that has worked for years somewhere else is not refused for a number where text is meant; it is refused
+only where nothing can be made of what it says.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tocsin.intake.dialect import NotUnderstood, Received, Reply
+from tocsin.intake.model import LONGEST_KEY, Taken
+
+DEEPEST = 64
+MOST_FLAT = 64  # fields of a nested object that become labels; the register keeps as many
+SCHEMES = frozenset({"bearer", "token", "geniekey", "key"})
+KEY_HEADERS = ("x-api-key", "x-routing-key")
+Words = Mapping[str, str]
+
+MIB = 1024 * 1024
+
+
+def parsed(body: bytes) -> Any:
+    """The body as Python values; NaN and infinities are nulls. Raises `NotUnderstood`."""
+    try:
+        value = json.loads(body, parse_constant=lambda _: None)
+    except json.JSONDecodeError as problem:
+        raise NotUnderstood(f"the body is not JSON: {problem.msg} at character {problem.pos}") from None
+    except RecursionError:
+        raise NotUnderstood("the body is nested too deeply") from None
+    except ValueError:  # no UTF-8, or a number with more digits than CPython reads
+        raise NotUnderstood("the body is not JSON in UTF-8, or holds a number with too many digits") from None
+    if _deeper(value, DEEPEST):
+        raise NotUnderstood(f"the body is nested more than {DEEPEST} deep")
+    return value
+
+
+def fields(body: bytes) -> dict[str, Any]:
+    """The body as a JSON object; raises `NotUnderstood`."""
+    value = parsed(body)
+    if not isinstance(value, dict):
+        raise NotUnderstood(f"the body must be a JSON object, not {_kind(value)}")
+    return value
+
+
+def written(value: Any) -> bytes:
+    """Values as a body again."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair: only escaped can it be said
+        return json.dumps(value).encode()
+
+
+def text(value: Any) -> str | None:
+    """A field of any type as text; None where there is none or it is blank."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return value if value.strip() else None
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def inner(value: Any) -> dict[str, Any]:
+    """A nested object; anything else counts as an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def many(value: Any) -> list[Any]:
+    """A nested list; anything else counts as an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def flat(value: Any) -> dict[str, str]:
+    """A nested object as labels: `{"a": {"b": 1}}` is `{"a.b": "1"}`; nulls and blanks are left out."""
+    found: dict[str, str] = {}
+    left = [("", value)]
+    while left and len(found) < MOST_FLAT:
+        name, each = left.pop()
+        if isinstance(each, dict):
+            left += [(f"{name}.{key}" if name else key, below) for key, below in reversed(each.items())]
+        elif (words := text(each)) is not None and name:
+            found[name] = words
+    return found
+
+
+def dedup_key(value: Any, most: int = LONGEST_KEY) -> str | None:
+    """A dedup key, never cut: two troubles would become one. Raises `NotUnderstood`."""
+    key = text(value)
+    if key is not None and len(key) > most:
+        raise NotUnderstood(f"the dedup key may have at most {most:,} characters; this one has {len(key):,}")
+    return key
+
+
+def graded(value: Any, table: Words) -> str | None:
+    """Our severity for the sender's word; None where it is not in the table."""
+    word = text(value)
+    return None if word is None else table.get(word.strip().lower())
+
+
+def first(*values: Any) -> str | None:
+    """The first of some fields that says something."""
+    return next((words for words in map(text, values) if words is not None), None)
+
+
+def paragraph(*lines: str | None) -> str | None:
+    """Lines under one another, without those that say nothing or the same again."""
+    said = list(dict.fromkeys(line for line in lines if line))
+    return "\n".join(said) or None
+
+
+class Webhook:
+    """What every webhook door shares: where the key stands, and plain JSON answers."""
+
+    most = 16 * MIB
+
+    def key(self, request: Received, authorization: str | None) -> str | None:
+        """`Authorization` in any usual form, `x-api-key`, or `?key=`."""
+        for name in KEY_HEADERS:
+            if request.headers.get(name):
+                return request.headers[name]
+        return authorized(authorization) or request.asked("key")
+
+    def looks(self, request: Received) -> None:
+        """A webhook never asks."""
+
+    def shown(self, look: Any, found: Any, request_id: str) -> Reply:
+        """Never needed, because `looks` finds nothing."""
+        return self.refused(404, "There is nothing to see here.", request_id)
+
+    def accepted(self, taken: Sequence[Taken], request_id: str) -> Reply:
+        """Each report with what came of it, so that `curl` tells its user."""
+        reports = [
+            {
+                "id": each.report_id,
+                "outcome": each.outcome,
+                "reason": each.reason,
+                "incident_id": each.incident_id,
+                "dedup_key": each.dedup_key,
+            }
+            for each in taken
+        ]
+        return Reply(200, {"reports": reports})
+
+    def refused(self, status: int, why: str, request_id: str) -> Reply:
+        return Reply(status, {"status": status, "message": why, "request_id": request_id})
+
+
+def authorized(authorization: str | None) -> str | None:
+    """The key in an `Authorization` header: `Bearer KEY`, `GenieKey KEY`, `Token token=KEY`, or Basic's password."""
+    scheme, _, rest = (authorization or "").strip().partition(" ")
+    rest = rest.strip()
+    if scheme.lower() == "basic":
+        try:
+            user, _, password = base64.b64decode(rest, validate=True).decode().partition(":")
+        except (binascii.Error, ValueError):
+            return None
+        return password or user or None
+    if scheme.lower() in SCHEMES:
+        return rest.removeprefix("token=").strip('"') or None
+    return None
+
+
+def _deeper(value: Any, most: int) -> bool:
+    """Whether lists and objects stand within each other more than `most` deep; without recursion."""
+    level = [value]
+    for _ in range(most):
+        level = [
+            below
+            for each in level
+            if isinstance(each, dict | list)
+            for below in (each.values() if isinstance(each, dict) else each)
+        ]
+        if not level:
+            return False
+    return any(isinstance(each, dict | list) for each in level)
+
+
+def _kind(value: Any) -> str:
+    return {list: "a list", str: "text", bool: "a truth value", type(None): "null"}.get(type(value), "a number")
