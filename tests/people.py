@@ -67,6 +67,12 @@ class Answer:
         return found
 
     @property
+    def notifications(self) -> list[dict[str, Any]]:
+        assert self.status == 200, self
+        found: list[dict[str, Any]] = self.json["notifications"]
+        return found
+
+    @property
     def next(self) -> str | None:
         assert self.status == 200, self
         found: str | None = self.json["next"]
@@ -183,6 +189,15 @@ class Person:
     def reports_of(self, incident: Incident | int, **asked: Any) -> Answer:
         return self.get(f"/api/incidents/{id_of(incident)}/reports", **asked)
 
+    # Live
+
+    def listens(self, path: str = "/api/stream", *, last: int | None = None) -> "Stream":
+        """An open stream of events; `last` is `Last-Event-ID`."""
+        headers = {"x-api-key": self.key or ""} | ({} if last is None else {"last-event-id": str(last)})
+        line = self._server.connection()
+        line.request("GET", path, headers=headers)
+        return Stream(line)
+
     # Keys and partners
 
     def makes_key(self, name: str = "a key", role: str = "operator", **more: Any) -> Answer:
@@ -222,3 +237,46 @@ class Person:
         if line is None or line.port != port:
             line = self._mine.line = self._server.connection()
         return line
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of a stream."""
+
+    name: str
+    id: int | None
+    said: Any
+
+
+class Stream:
+    """A stream of events, read one by one; reading waits until there is one."""
+
+    def __init__(self, line: http.client.HTTPConnection) -> None:
+        self._line = line
+        self.response = line.getresponse()
+        self.status = self.response.status
+
+    def next(self) -> Event:
+        """The next event; comments are read over."""
+        fields: dict[str, str] = {}
+        while True:
+            line = self.response.readline().decode()
+            if line == "":
+                raise EOFError("the stream has ended")
+            text = line.rstrip("\n")
+            if text and not text.startswith(":"):
+                name, _, value = text.partition(": ")
+                fields[name] = value
+            elif not text and "event" in fields:
+                id = fields.get("id")
+                return Event(fields["event"], None if id is None else int(id), json.loads(fields["data"]))
+
+    def entries(self, count: int) -> list[dict[str, Any]]:
+        """The next so many entries, as `GET /api/timeline` says them."""
+        found = [self.next() for _ in range(count)]
+        assert [each.name for each in found] == ["entry"] * count, found
+        assert [each.id for each in found] == [each.said["id"] for each in found]
+        return [each.said for each in found]
+
+    def hangs_up(self) -> None:
+        self._line.close()

@@ -10,20 +10,29 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sqlalchemy import select
+
 from tests.people import Answer, Person
+from tests.phones import Mailbox, Phone, Receiver
 from tests.running import ADDRESS, Clock, Gate, Server, Tape
 from tests.senders import Alertmanager, Generic, Grafana, Opsgenie, PagerDuty
 from tests.stage import Stage, Template
 from tocsin.access.call import Service
 from tocsin.db.engine import try_to_write
+from tocsin.db.schema import notification
+from tocsin.db.transaction import Reader
+from tocsin.delivery.buttons import Buttons
+from tocsin.delivery.sender import Sender
 from tocsin.intake.doors import Doors, Payloads
 from tocsin.settings import Settings
 
 T = TypeVar("T")
+R = TypeVar("R", "Receiver", "Phone", "Mailbox")
 
 
 class World:
@@ -35,6 +44,8 @@ class World:
         self._stage = stage
         self._where = template.engine.copy(folder)
         self._lines: list[http.client.HTTPConnection] = []
+        self._receivers: list[Receiver | Mailbox] = []
+        self._ends: dict[str, Any] = {"allowed_targets": "127.0.0.1", "allowed_ports": "*"}
         self.admin = Person(self, "admin", template.keys["admin"])
         self.ada = Person(self, "ada", template.keys["ada"])
         self.bob = Person(self, "bob", template.keys["bob"])
@@ -66,7 +77,7 @@ class World:
     def open(self, **settings: Any) -> None:
         # Strangers' limit is lifted, or else a test that walks through every path would meet it.
         usual: dict[str, Any] = {"address_rate_limit": 0, "log_format": "json"}
-        self._server = Server(Settings(**(usual | self._where | settings)), self.clock)
+        self._server = Server(Settings(**(usual | self._where | self._ends | settings)), self.clock)
         self.run(self._server.open())
 
     def restarts(self, **settings: Any) -> None:
@@ -78,6 +89,8 @@ class World:
     def close(self) -> None:
         self._hang_up()
         self.run(self._server.close())
+        for each in self._receivers:
+            each.close()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """In the server's own loop."""
@@ -112,6 +125,45 @@ class World:
     @cached_property
     def generic(self) -> Generic:
         return Generic(self.admin)
+
+    @cached_property
+    def receiver(self) -> Receiver:
+        """Somebody's server, for webhooks and ntfy."""
+        return self._with(Receiver())
+
+    @cached_property
+    def phone(self) -> Phone:
+        """A phone with Telegram; Tocsin starts again, because Telegram's address is a setting."""
+        phone = self._with(Phone())
+        self._ends["telegram_api"] = phone.url
+        self.restarts()
+        return phone
+
+    @cached_property
+    def mailbox(self) -> Mailbox:
+        """A mailbox with its server; Tocsin starts again, for the same reason."""
+        mailbox = self._with(Mailbox())
+        self._ends |= {"smtp_url": mailbox.url, "mail_from": "Tocsin <tocsin@example.com>"}
+        self.restarts()
+        return mailbox
+
+    def _with(self, receiver: R) -> R:
+        self._receivers.append(receiver)
+        return receiver
+
+    def tells(self) -> None:
+        """Everything that is due by now has been sent, or has failed."""
+        self.run(self._told())
+
+    async def _told(self) -> None:
+        sender, db = self.service.part(Sender), self.service.db
+        while sender.in_flight or await db.read(due_or_sending, db.clock()):
+            sender.nudge.give()
+            await asyncio.sleep(0)
+
+    async def asks_telegram(self) -> None:
+        """Tocsin asks for pressed buttons; it does so all the time."""
+        await self.service.part(Buttons).once()
 
     def reads(self, query: Callable[..., T], *args: Any) -> T:
         """What stands in the database."""
@@ -204,3 +256,9 @@ class World:
 async def _do(call: Callable[[], T]) -> T:
     """A plain call, in the loop."""
     return call()
+
+
+def due_or_sending(reader: Reader, now: datetime) -> bool:
+    """Whether a message is to be sent by now, and nobody knows yet what came of it."""
+    unsettled = notification.c.state.in_(("waiting", "sending"))
+    return reader.row(select(notification.c.id).where(unsettled, notification.c.due_at <= now)) is not None

@@ -22,6 +22,10 @@ from tocsin.access.directory import Directory
 from tocsin.access.guard import Guarded
 from tocsin.db import once
 from tocsin.db.engine import Database, forget_writers
+from tocsin.delivery import http as delivery
+from tocsin.delivery import outbox, told
+from tocsin.delivery.buttons import Buttons
+from tocsin.delivery.sender import Sender
 from tocsin.incidents import http as incidents
 from tocsin.intake import http as intake
 from tocsin.intake.doors import Doors, Payloads
@@ -31,9 +35,11 @@ from tocsin.kit.keyring import open_keyring
 from tocsin.kit.limits import Limiter
 from tocsin.kit.loops import Loop
 from tocsin.kit.shell import Shell, no_such_path
+from tocsin.live import http as live
+from tocsin.live.hub import Hub
 from tocsin.settings import Settings, load
 from tocsin.timeline import http as timeline
-from tocsin.timeline import log as timeline_log
+from tocsin.timeline.bell import Bell
 from tocsin.web import http as web
 
 Release = Callable[[], None]
@@ -41,7 +47,10 @@ Release = Callable[[], None]
 ROUTES: list[Guarded] = [
     *incidents.routes,
     *intake.routes,
+    *delivery.routes,
+    *told.routes,
     *timeline.routes,
+    *live.routes,
     *access.routes,
     *web.routes,
 ]
@@ -55,11 +64,24 @@ def every_loop(service: Service) -> list[Loop]:
         Loop("notice changed keys", directory.refresh, 0.5),
         Loop("notice changed integrations", service.part(Doors).refresh, 0.5),
         Loop("forget old payloads", service.part(Payloads).forget, 60.0),
+        Loop("send what is due", service.part(Sender).once, 0.0),
+        Loop("count what waits", service.part(Sender).count_waiting, 10.0),
+        Loop("ask Telegram for pressed buttons", service.part(Buttons).once, 1.0),
+        Loop("notice new entries", service.part(Bell).once, 0.0),
+        Loop("hand out new entries", service.part(Hub).once, 0.0),
+        Loop("end streams when it stops", lambda: end_streams(service), 0.1),
         Loop("write when keys were used", directory.write_last_used, 10.0),
         Loop("bring out access lines", logs.flush, 0.5),
         Loop("forget who wrote", lambda: db.write(forget_writers, db.clock() - timedelta(days=1)), 3600.0),
         Loop("forget old answers", lambda: db.write(once.forget, db.clock() - once.KEPT_FOR), 60.0),
     ]
+
+
+async def end_streams(service: Service) -> None:
+    """Once the end has begun: streams say goodbye, and whoever waits for news is answered."""
+    if service.stopping:
+        service.part(Hub).end_all("the server stops")
+        service.part(Bell).ring()
 
 
 class Tocsin(FastAPI):
@@ -119,15 +141,22 @@ def create_app(settings: Settings | None = None, *, prepared: bool = False, cloc
 @asynccontextmanager
 async def running(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[Service]:
     """Everything that runs while the server serves; ends when what is in flight is done."""
-    db = Database(settings, log=timeline_log.append, clock=clock)
+    db = Database(settings, log=outbox.tell, clock=clock)
     admin_key = settings.api_key.get_secret_value() if settings.api_key is not None else None
     key_limits = Limiter(settings.rate_limit / settings.workers)
     address_limits = Limiter(settings.address_rate_limit / settings.workers)
     secret = settings.secret_key.get_secret_value() if settings.secret_key is not None else None
     keyring = open_keyring(secret, settings.data_dir)
     service = Service(settings, db, Directory(db, admin_key), key_limits, address_limits, keyring)
-    service.parts |= {Doors: Doors(db), Payloads: Payloads(db, settings)}
+    sender = Sender(db, settings, keyring)
+    service.parts |= {Doors: Doors(db), Payloads: Payloads(db, settings), Sender: sender}
+    bell = Bell(db)
+    service.parts |= {Bell: bell, Hub: Hub(db, bell, service.directory)}
+    service.parts |= {Buttons: Buttons(db, keyring, sender.way, settings)}
     db.start()
+    if settings.postgres_url is None:
+        # Alone on this database: what a former process was sending is sent again, at once.
+        await db.write(outbox.release, None)
     await service.directory.reload()
     tasks = [asyncio.create_task(loops.run(loop), name=loop.name) for loop in every_loop(service)]
     calm_the_collector()
@@ -138,6 +167,7 @@ async def running(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[S
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await sender.close()
         await db.close()
 
 

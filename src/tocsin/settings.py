@@ -201,6 +201,14 @@ class Settings(BaseModel):
         return f"postgresql://{user}:{password}@{host}:{self.db_port}/{quote(self.db_name, safe='')}"
 
     @property
+    def address(self) -> str:
+        """Where people reach this server, as far as its settings say."""
+        if self.public_url is not None:
+            return self.public_url.rstrip("/")
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104 - not listened on here
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
     def sqlite_file(self) -> Path:
         """Where SQLite keeps the register when no PostgreSQL is named."""
         return self.data_dir / "tocsin.db"

@@ -32,8 +32,24 @@ MORE: dict[str, dict[str, str]] = {
         "drafts": "what drafts of integrations and reports mean: http.py and the command line share it",
         "shapes": "what may be sent and what is said: http.py holds the routes",
     },
+    "delivery": {
+        "outbox": "what is to be sent: queued with the entry, claimed, settled; actions.py has channels",
+        "told": "the routes of what was told: http.py has those of channels",
+        "shapes": "what may be sent and what is said: http.py holds the routes",
+        "drafts": "what drafts of channels mean: http.py and the command line share it",
+        "kind": "what a kind of channel is; each stands in `channels/`",
+        "words": "what a message says to people, in both languages",
+        "links": "signed links and buttons",
+        "buttons": "pressed buttons, by webhook or by polling",
+        "sender": "the loop that carries messages out",
+        "transport": "the guarded way out: HTTP and mail",
+    },
     "timeline": {
+        "bell": "rings when the log has grown, for all who wait",
         "log": "append: the one way into the timeline, in place of actions",
+    },
+    "live": {
+        "hub": "one reader of the log for all who listen",
     },
 }
 

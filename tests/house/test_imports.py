@@ -10,10 +10,12 @@ from tests.house.conftest import ROOT
 PACKAGE = ROOT / "src" / "tocsin"
 SPEAK_SQL = {
     "tocsin.access.store",
+    "tocsin.delivery.store",
     "tocsin.incidents.store",
     "tocsin.incidents.troubles",
     "tocsin.incidents.adopt",  # reads the original service's database, which is none of ours
     "tocsin.intake.store",
+    "tocsin.live.store",
     "tocsin.timeline.store",
     "tocsin.timeline.log",
 }

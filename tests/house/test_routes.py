@@ -21,7 +21,7 @@ PUBLIC = {
     "/metrics",
 }
 # Senders' own addresses: their dialect asks for the integration's key where the sender has it.
-DOORS = {path.path for dialect in DIALECTS.values() for path in dialect.paths}
+DOORS = {path.path for dialect in DIALECTS.values() for path in dialect.paths} | {"/in/telegram/{channel_id}"}
 ALIASES = {"/incidents": "/api/incidents", "/incidents/status": "/api/incidents/status"}
 
 

@@ -54,7 +54,10 @@ def timeline() -> Iterator[str]:
 def figures() -> Iterator[str]:
     """Each metric with its help text."""
     yield from table("Metric", "Type", "Labels", "What it says")
-    families = (metrics.REQUESTS, metrics.SECONDS, metrics.BATCHES, metrics.WISHES, metrics.READY)
+    families = (
+        *(metrics.REQUESTS, metrics.SECONDS, metrics.BATCHES, metrics.WISHES, metrics.READY),
+        *(metrics.DELIVERIES, metrics.DELIVERY_SECONDS, metrics.NOTIFICATIONS_WAITING, metrics.LISTENERS),
+    )
     for name, metric in zip(metrics.NAMES, families, strict=True):
         [family] = metric.describe()
         labels = ", ".join(f"`{label}`" for label in metric._labelnames)
@@ -132,6 +135,8 @@ def answers(told: Mapping[str, Any]) -> Iterator[str]:
         content = answer.get("content", {})
         if "application/json" in content:
             yield f"- Answer: {status} with {link(content['application/json']['schema'])}."
+        if "text/event-stream" in content:
+            yield f"- Answer: {status} and [server-sent events](live.md)."
     common = EVERYWHERE | (EVERY_BODY if "400" in told else set())
     own = [status for status in told if status.startswith("4") and status not in common]
     if own:

@@ -37,6 +37,8 @@ PERMISSIONS: dict[Permission, str] = {
     "reports:read": "yes yes yes yes no",
     "integrations:read": "yes yes no no no",
     "integrations:manage": "yes no no no no",
+    "channels:read": "yes yes no no no",
+    "channels:manage": "yes no no no no",
     "keys:manage": "yes no no no no",
     "partners:manage": "yes no no no no",
 }

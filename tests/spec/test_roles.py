@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ WALK: dict[Operation, str] = {
     ("GET", "/api/incidents/{incident_id}/timeline"): "200 200 200 200/404 200/404",
     ("GET", "/api/incidents/{incident_id}/descriptions"): "200 200 200 200/404 200/404",
     ("GET", "/api/timeline"): "200 200 200 200 200",
+    ("GET", "/api/stream"): "422 422 422 422 422",
     ("GET", "/api/incidents/{incident_id}/reports"): "200 200 200 200/404 403",
     ("POST", "/api/reports"): "201 201 403 201 201",
     ("GET", "/api/reports/{report_id}"): "200 200 200 200/404 403",
@@ -42,6 +44,20 @@ WALK: dict[Operation, str] = {
     ("POST", "/api/integrations/{integration_id}/rotate"): "200 403 403 403 403",
     ("GET", "/api/integrations/{integration_id}/reports"): "200 200 403 403 403",
     ("POST", "/api/integrations/{integration_id}/try"): "200 403 403 403 403",
+    ("POST", "/api/channels"): "201 403 403 403 403",
+    ("GET", "/api/channels"): "200 200 403 403 403",
+    ("GET", "/api/channels/{channel_id}"): "200 200 403 403 403",
+    ("PATCH", "/api/channels/{channel_id}"): "200 403 403 403 403",
+    ("DELETE", "/api/channels/{channel_id}"): "200 403 403 403 403",
+    ("POST", "/api/channels/{channel_id}/test"): "202 403 403 403 403",
+    ("POST", "/api/channels/{channel_id}/rotate"): "200 403 403 403 403",
+    ("GET", "/api/channels/{channel_id}/notifications"): "200 200 403 403 403",
+    ("GET", "/api/incidents/{incident_id}/notifications"): "200 200 403 403 403",
+    ("GET", "/api/notifications/{notification_id}"): "200 200 403 403 403",
+    ("POST", "/api/notifications/{notification_id}/retry"): "409 403 403 403 403",
+    ("POST", "/api/subscriptions"): "201 403 403 403 403",
+    ("GET", "/api/subscriptions"): "200 200 403 403 403",
+    ("DELETE", "/api/subscriptions/{subscription_id}"): "200 403 403 403 403",
     ("POST", "/api/keys"): "201 403 403 403 403",
     ("GET", "/api/keys"): "200 403 403 403 403",
     ("GET", "/api/keys/{key_id}"): "200 403 403 403 403",
@@ -51,10 +67,31 @@ WALK: dict[Operation, str] = {
     ("POST", "/api/partners"): "201 403 403 403 403",
 }
 
-# A report in a key's own words is not replayed, but sent again: 409.
-PROBLEMS = {403: "not-allowed", 404: "not-found", 409: "already-there"}
+# A report in a key's own words is not replayed, but sent again: 409. So is a message that was not given up.
+PROBLEMS = {403: "not-allowed", 404: "not-found", 409: "already-there", 422: "invalid"}
 DOOR = {"name": "spare", "dialect": "generic"}
 FILED = {"description": "it burns", "source": "operator"}
+
+
+SPARES = count()
+
+
+def spare_channel(world: World) -> int:
+    draft = {"name": f"spare {next(SPARES)}", "kind": "webhook", "config": {"url": "http://127.0.0.1:1/"}}
+    id: int = world.admin.post("/api/channels", draft).json["channel"]["id"]
+    return id
+
+
+def spare_notification(world: World) -> int:
+    answer = world.admin.post(f"/api/channels/{spare_channel(world)}/test")
+    id: int = answer.json["notification"]["id"]
+    return id
+
+
+def spare_subscription(world: World) -> int:
+    answer = world.admin.post("/api/subscriptions", {"channel_id": spare_channel(world), "severity": "critical"})
+    id: int = answer.json["subscription"]["id"]
+    return id
 
 
 def body_of(operation: Operation, who: Person, incident: int) -> Any:
@@ -68,6 +105,9 @@ def body_of(operation: Operation, who: Person, incident: int) -> Any:
         "POST /api/integrations": DOOR,
         "PATCH /api/integrations/{integration_id}": {"name": "another"},
         "POST /api/integrations/{integration_id}/try": {"body": {}},
+        "POST /api/channels": {"name": f"spare {next(SPARES)}", "kind": "ntfy", "config": {"topic": "a"}},
+        "PATCH /api/channels/{channel_id}": {"name": f"spare {next(SPARES)}"},
+        "POST /api/subscriptions": {"channel_id": 1},
         "POST /api/keys": {"name": "x", "role": "viewer"},
         "POST /api/partners": {"slug": f"partner-{incident}"},
     }
@@ -81,9 +121,14 @@ def knocks(world: World, who: Person, operation: Operation, author: Person) -> A
         "incident_id": lambda: author.filed()["id"],
         "report_id": lambda: author.reports("it burns").report["id"],
         "key_id": lambda: world.admin.makes_key("spare", "viewer").json["key"]["id"],
+        "channel_id": lambda: spare_channel(world),
+        "notification_id": lambda: spare_notification(world),
+        "subscription_id": lambda: spare_subscription(world),
         "integration_id": lambda: world.admin.post("/api/integrations", DOOR).json["integration"]["id"],
     }
     address = path.format_map({name: make() for name, make in made.items() if f"{{{name}}}" in path})
+    if path == "/api/stream":
+        address += "?incident=0"  # whoever may listen is told that this is no id: a stream itself never ends
     return who.ask(method, address, body_of(operation, who, author.filed()["id"]))
 
 
@@ -114,7 +159,7 @@ def test_what_is_not_described_is_an_alias_or_open_to_everybody(world: World) ->
             assert route.may == described[method, f"/api{path}"].may, path
             assert route.roles == described[method, f"/api{path}"].roles, path
         else:
-            # A dialect's door asks for its own key, in its own way: see `tests/spec/test_integrations.py`.
+            # A dialect's door, and Telegram's, ask for a key of their own: `test_integrations.py`, `test_delivery.py`.
             assert (route.may, method in ("GET", "HEAD") or route.bare) == ("public", True), path
 
 
@@ -128,6 +173,7 @@ def test_every_operation_answers_each_role_as_the_table_says(world: World, role:
     cast = (world.admin, world.ada, world.vera, world.probe, world.acme)
     who = dict(zip(ROLES, cast, strict=True))[role]
     author = who if role in ("monitoring", "partner") else world.ada
+    assert spare_channel(world) == 1
     for operation, row in WALK.items():
         own, _, foreign = row.split()[ROLES.index(role)].partition("/")
         for stranger, expected in ((False, int(own)), (True, int(foreign or own))):

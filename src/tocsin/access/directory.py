@@ -41,6 +41,13 @@ class Directory:
         self._note(key.id, now)
         return principal
 
+    def still_good(self, who: Principal) -> bool:
+        """Whether somebody who came in by a key may stay: a stream outlives its request."""
+        if who.key_id is None:
+            return self.has_admin_key
+        key, _ = self._keys.get(who.key_id, (None, None))
+        return key is not None and key.revoked_at is None
+
     async def find_fresh(self, text: str) -> Principal | None:
         """The same after a look at the database: a key may have been made a moment ago, by another process."""
         await self.refresh()

@@ -22,6 +22,8 @@ Permission = Literal[
     "reports:read",
     "integrations:read",
     "integrations:manage",
+    "channels:read",
+    "channels:manage",
     "keys:manage",
     "partners:manage",
 ]
@@ -40,6 +42,8 @@ MAY: dict[Permission, frozenset[Role]] = {
     "reports:read": frozenset({"admin", "operator", "viewer", "monitoring"}),
     "integrations:read": frozenset({"admin", "operator"}),
     "integrations:manage": frozenset({"admin"}),
+    "channels:read": frozenset({"admin", "operator"}),
+    "channels:manage": frozenset({"admin"}),
     "keys:manage": frozenset({"admin"}),
     "partners:manage": frozenset({"admin"}),
 }
@@ -69,6 +73,8 @@ class Principal:
     name: str
     partner_id: int | None = None
     partner: str | None = None  # the slug
+    # Whoever holds the phone on which a channel's button was pressed.
+    channel_id: int | None = None
 
     @property
     def sees_all(self) -> bool:

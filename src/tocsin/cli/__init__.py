@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tocsin.cli import importing, integrations, keys, schema, serve
+from tocsin.cli import channels, importing, integrations, keys, schema, serve, subscriptions
 from tocsin.kit import logs
 from tocsin.settings import WrongSettings
 from tocsin.start import CannotStart, fail
@@ -22,6 +22,8 @@ app.command()(schema.settings)
 app.command()(schema.migrate)
 app.add_typer(keys.app, name="keys")
 app.add_typer(integrations.app, name="integrations")
+app.add_typer(channels.app, name="channels")
+app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(importing.app, name="import")
 
 

@@ -39,11 +39,3 @@ def keyring(settings: Settings) -> Keyring:
     """The same key that the server has."""
     given = settings.secret_key.get_secret_value() if settings.secret_key is not None else None
     return open_keyring(given, settings.data_dir)
-
-
-def address(settings: Settings) -> str:
-    """Where the server is reached, as far as its settings say."""
-    if settings.public_url is not None:
-        return settings.public_url.rstrip("/")
-    host = "127.0.0.1" if settings.host == "0.0.0.0" else settings.host  # noqa: S104 - not listened on here
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"

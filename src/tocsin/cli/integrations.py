@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tocsin import settings as chosen
 from tocsin.access.http import overlap
-from tocsin.cli.direct import address, keyring, on_database
+from tocsin.cli.direct import keyring, on_database
 from tocsin.db.engine import Database
 from tocsin.db.transaction import CLOCK
 from tocsin.incidents.model import SOURCES
@@ -52,7 +52,7 @@ def create(
         )
         return made
 
-    _show(on_database(make, settings), address(settings))
+    _show(on_database(make, settings), settings.address)
 
 
 @app.command("list")
@@ -100,7 +100,7 @@ def rotate(
         made: NewIntegration = await db.write(actions.rotate_integration, wish)
         return made
 
-    _show(on_database(change, settings), address(settings))
+    _show(on_database(change, settings), settings.address)
 
 
 @app.command()

@@ -13,13 +13,14 @@ from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.sql.elements import ColumnElement
 
 from tocsin.db.dialect import Dialect
+from tocsin.kit.errors import Problem
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who did it. `id` is None for the key that the environment gave and for the clock."""
 
-    type: Literal["key", "person", "integration", "clock"]
+    type: Literal["key", "person", "integration", "channel", "clock"]
     id: int | None
 
 
@@ -105,9 +106,12 @@ class Writer(Reader):
         self.wrote = True
         self.dialect.ids_go_on_after(self._connection, table, id)
 
-    def locked(self, statement: Any, of: Table) -> Any:
-        """The same select, its rows of one table held against other writers until this transaction ends."""
-        return statement.with_for_update(of=of) if self.dialect.locks_rows else statement
+    def locked(self, statement: Any, of: Table, *, skip: bool = False) -> Any:
+        """The same select, its rows of one table held against other writers until this transaction ends.
+
+        `skip` leaves out what another writer holds.
+        """
+        return statement.with_for_update(of=of, skip_locked=skip) if self.dialect.locks_rows else statement
 
     def tell(self, happening: Happening) -> None:
         """The one way to tell the world: written to the timeline as the transaction's last statement."""
@@ -131,3 +135,17 @@ class Writer(Reader):
         except BaseException:
             del self._told[told:]
             raise
+
+
+def decided(tx: Writer, wishes: Sequence[Any], decide: Callable[[Writer, Any], Any]) -> list[Any]:
+    """One result for each wish; a `Problem` that is raised for one is its result, and costs the others nothing.
+
+    Only for decisions that write nothing before they may refuse.
+    """
+    results: list[Any] = []
+    for wish in wishes:
+        try:
+            results.append(decide(tx, wish))
+        except Problem as refusal:
+            results.append(refusal)
+    return results

@@ -293,4 +293,4 @@ def _filed(tx: Writer, wish: File, id: int, row: dict[str, Any]) -> Incident:
 
 def actor(who: Principal) -> Actor:
     """Who did it, as the timeline says it."""
-    return Actor("key", who.key_id)
+    return Actor("key", who.key_id) if who.channel_id is None else Actor("channel", who.channel_id)

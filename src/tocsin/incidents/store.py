@@ -93,6 +93,13 @@ def one(reader: Reader, incident_id: int) -> Incident | None:
     return None if row is None else Incident._make(row)
 
 
+def many(reader: Reader, ids: Sequence[int]) -> list[Incident]:
+    """These incidents, in id order; those that do not exist are left out."""
+    wanted = sorted(set(ids))
+    statement = WITH_PARTNER.where(reader.any_of(incident.c.id, wanted)).order_by(incident.c.id)
+    return [Incident._make(row) for row in reader.rows(statement)] if wanted else []
+
+
 def hold(tx: Writer, ids: Sequence[int]) -> dict[int, Incident]:
     """These incidents, held in id order against other writers; those that do not exist are left out."""
     wanted = sorted(set(ids))

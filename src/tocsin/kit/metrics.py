@@ -24,12 +24,32 @@ READY = Gauge(
     "tocsin_ready", "1 while the last look at the database was good, by process.", multiprocess_mode="livemin"
 )
 
+DELIVERIES = Counter(
+    "tocsin_deliveries_total",
+    "Attempts to tell somebody, by kind of channel and outcome: sent, again, dead.",
+    ["kind", "outcome"],
+)
+DELIVERY_SECONDS = Histogram(
+    "tocsin_delivery_seconds",
+    "Time from the commit that causes a message to its being taken, by kind of channel.",
+    ["kind"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600),
+)
+LISTENERS = Gauge("tocsin_listeners", "Open streams.", multiprocess_mode="livesum")
+NOTIFICATIONS_WAITING = Gauge(
+    "tocsin_notifications_waiting", "Messages that are not settled yet.", multiprocess_mode="mostrecent"
+)
+
 NAMES = (
     "tocsin_requests_total",
     "tocsin_request_seconds",
     "tocsin_batches_total",
     "tocsin_wishes_total",
     "tocsin_ready",
+    "tocsin_deliveries_total",
+    "tocsin_delivery_seconds",
+    "tocsin_notifications_waiting",
+    "tocsin_listeners",
 )
 
 

@@ -1,5 +1,6 @@
 """How the timeline is said: `GET /api/timeline`, and the shape of an entry for everyone who shows one."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from tocsin.kit import errors, ids, openapi, paging
 from tocsin.kit.answers import Answer
 from tocsin.kit.clock import rfc3339
 from tocsin.timeline import store
+from tocsin.timeline.bell import Bell
 from tocsin.timeline.model import Entry
 
 routes = Routes("timeline")
@@ -53,6 +55,14 @@ LIMIT = openapi.Parameter(
     "At most so many.",
     {"type": "integer", "minimum": 1, "maximum": paging.MOST, "default": paging.USUAL},
 )
+WAIT = openapi.Parameter(
+    "wait",
+    "query",
+    "Seconds that the answer may wait for an entry.",
+    {"type": "integer", "minimum": 0, "maximum": 60, "default": 0},
+)
+LONGEST_WAIT = 60
+BREATH = 0.5  # seconds after which a waiting request looks whether it may still wait
 
 
 def asked_for(call: Call) -> tuple[int, int]:
@@ -101,11 +111,28 @@ def visible(reader: Reader, who: Principal, after: int, limit: int) -> list[Entr
     "/api/timeline",
     may="timeline:read",
     gives=EntryPage,
-    parameters=(AFTER, LIMIT),
+    parameters=(AFTER, LIMIT, WAIT),
     refuses=(errors.Invalid,),
 )
 async def read_timeline(call: Call) -> Answer:
-    """Everything that happened, as far as the key may see it, oldest first. Who follows by `next` skips nothing."""
+    """Everything that happened, as far as the key may see it, oldest first. Who follows by `next` skips nothing.
+
+    With `wait` the answer comes when there is an entry after `after`, or empty when so many seconds are over.
+    """
     after, limit = asked_for(call)
-    entries = await call.db.read(visible, call.principal, after, limit + 1)
-    return found(page(entries, limit, call.principal))
+    until = asyncio.get_running_loop().time() + _wait(call)
+    bell = call.service.part(Bell)
+    while True:
+        seen = bell.newest
+        entries = await call.db.read(visible, call.principal, after, limit + 1)
+        left = until - asyncio.get_running_loop().time()
+        if entries or left <= 0 or call.service.stopping or not call.service.directory.still_good(call.principal):
+            return found(page(entries, limit, call.principal))
+        await bell.rung(seen, min(left, BREATH))
+
+
+def _wait(call: Call) -> float:
+    text = call.asked().get("wait", ["0"])[-1]
+    if not text.isascii() or not text.isdigit() or len(text) > 2 or int(text) > LONGEST_WAIT:
+        raise errors.Invalid.field("wait", f"must be a whole number of seconds from 0 to {LONGEST_WAIT}")
+    return float(text)

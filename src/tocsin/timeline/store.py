@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import FromClause, Select, bindparam, func, select
 
-from tocsin.db.schema import api_key, entry, incident, integration
+from tocsin.db.schema import api_key, channel, entry, incident, integration
 from tocsin.db.transaction import Reader
 from tocsin.timeline.model import Entry
 
@@ -20,6 +20,12 @@ def of_incident(reader: Reader, incident_id: int, after: int, limit: int) -> lis
 def everything(reader: Reader, after: int, limit: int) -> list[Entry]:
     """Every entry after an id, those of keys and settings too."""
     return [_entry(row) for row in reader.rows(EVERYTHING, {"after": after, "limit": limit})]
+
+
+def newest(reader: Reader) -> int:
+    """The id of the last entry; 0 where there is none."""
+    row = reader.row(NEWEST)
+    return 0 if row is None else int(row.id)
 
 
 def of_incidents(reader: Reader, after: int, limit: int) -> list[Entry]:
@@ -80,8 +86,9 @@ def _entry(row: Any) -> Entry:
 
 
 # Where the name of each type of actor stands.
-NAMED = {"key": api_key, "integration": integration}
+NAMED = {"key": api_key, "integration": integration, "channel": channel}
 EVERYTHING = _page()
+NEWEST = select(entry.c.id).order_by(entry.c.id.desc()).limit(1)
 ABOUT_INCIDENTS = _page().where(entry.c.incident_id.is_not(None))
 OF_INCIDENT = _page().where(entry.c.incident_id == bindparam("incident"))
 OF_KEY = _about(incident.c.filed_by, "key")

@@ -1,0 +1,1 @@
+"""Who is told of what: channels, subscriptions, the outbox, and the way out of the house."""

@@ -1,0 +1,1 @@
+"""Everything that happens, as it happens: one reader of the log for all who listen."""

@@ -1,0 +1,127 @@
+"""Channels and subscriptions: made, shown without their secrets, changed, removed."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.phones import BOT
+from tests.world import World
+
+DRAFTS: dict[str, dict[str, Any]] = {
+    "telegram": {"token": BOT, "chat": "-100200300"},
+    "ntfy": {"topic": "field", "token": "tk_secret_of_ntfy"},
+    "email": {"to": "ada@example.com, bob@example.com", "language": "ru"},
+    "webhook": {"url": "https://hooks.example.com/tocsin"},
+}
+
+
+def adds(world: World, kind: str, **config: Any) -> Any:
+    draft = {"name": f"my {kind}", "kind": kind, "config": {**DRAFTS[kind], **config}}
+    return world.admin.post("/api/channels", draft)
+
+
+@pytest.mark.parametrize("kind", DRAFTS)
+def test_a_channel_is_made_and_its_secrets_are_never_shown(world: World, kind: str) -> None:
+    answer = adds(world, kind)
+    assert answer.status == 201, answer
+    made = answer.json["channel"]
+    assert answer.headers["location"] == f"/api/channels/{made['id']}"
+    assert (made["name"], made["kind"]) == (f"my {kind}", kind)
+    listed = world.admin.get("/api/channels").json["channels"]
+    assert listed == [made]
+    text = json.dumps(listed) + world.log.text
+    assert "A" * 35 not in text
+    assert "tk_secret_of_ntfy" not in text
+    assert (answer.json["secret"] or "").startswith("whsec_") == (kind == "webhook")
+    entry = world.admin.timeline().entries[-1]
+    assert (entry["kind"], entry["refs"]) == ("channel_created", {"channel": made["id"]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "field"),
+    [
+        ("pigeon", {}, "kind"),
+        ("telegram", {"token": "short"}, "config.token"),
+        ("telegram", {"chat": "my chat"}, "config.chat"),
+        ("telegram", {"updates": "sometimes"}, "config.updates"),
+        ("telegram", {"color": "red"}, "config.color"),
+        ("ntfy", {"topic": "a/b"}, "config.topic"),
+        ("ntfy", {"url": "ftp://ntfy.example.com"}, "config.url"),
+        ("email", {"to": "nobody"}, "config.to"),
+        ("email", {"to": "a@b.c\nBcc: d@e.f"}, "config.to"),
+        ("email", {"to": []}, "config.to"),
+        ("email", {"language": "la"}, "config.language"),
+        ("webhook", {"url": "https://user:password@example.com/"}, "config.url"),
+        ("webhook", {"url": "file:///etc/passwd"}, "config.url"),
+        ("webhook", {"url": "https://exa mple.com/"}, "config.url"),
+        ("webhook", {"url": None}, "config.url"),
+    ],
+)
+def test_bad_settings_say_what_would_be_right(world: World, kind: str, config: dict[str, Any], field: str) -> None:
+    draft = {"name": "a", "kind": kind, "config": {**DRAFTS.get(kind, {}), **config}}
+    answer = world.admin.post("/api/channels", draft)
+    assert (answer.status, answer.problem, answer.fields) == (422, "invalid", [field])
+
+
+def test_names_tell_channels_apart(world: World) -> None:
+    assert adds(world, "ntfy").status == 201
+    assert adds(world, "ntfy").problem == "already-there"
+
+
+def test_only_administrators_make_channels_and_operators_see_them(world: World) -> None:
+    draft = {"name": "a", "kind": "ntfy", "config": {"topic": "a"}}
+    assert world.ada.post("/api/channels", draft).problem == "not-allowed"
+    assert world.ada.get("/api/channels").status == 200
+    for who in (world.vera, world.probe, world.acme):
+        assert who.get("/api/channels").problem == "not-allowed"
+        assert who.get("/api/subscriptions").problem == "not-allowed"
+
+
+def test_a_change_keeps_the_token_that_it_does_not_name(world: World) -> None:
+    id = adds(world, "ntfy", url=world.receiver.url).json["channel"]["id"]
+    config = {"topic": "other", "url": world.receiver.url}
+    changed = world.admin.ask("PATCH", f"/api/channels/{id}", {"name": "new name", "config": config})
+    assert changed.status == 200, changed
+    assert changed.json["channel"]["name"] == "new name"
+    world.admin.post(f"/api/channels/{id}/test")
+    world.tells()
+    (came,) = world.receiver.came
+    assert came.json["topic"] == "other"
+    assert came.headers["authorization"] == "Bearer tk_secret_of_ntfy"
+
+
+def test_a_removed_channel_is_gone_with_its_subscriptions(world: World) -> None:
+    id = adds(world, "ntfy", url=world.receiver.url).json["channel"]["id"]
+    made = world.admin.post("/api/subscriptions", {"channel_id": id, "severity": "high+", "sources": ["monitoring"]})
+    assert made.status == 201
+    subscription = made.json["subscription"]
+    assert (subscription["severity"], subscription["sources"]) == ("high", ["monitoring"])
+    assert world.admin.ask("DELETE", f"/api/channels/{id}").status == 200
+    assert world.admin.get("/api/subscriptions").json["subscriptions"] == []
+    assert world.admin.get(f"/api/channels/{id}").problem == "not-found"
+    assert world.admin.post(f"/api/channels/{id}/test").problem == "not-found"
+    assert world.admin.post("/api/subscriptions", {"channel_id": id}).fields == ["channel_id"]
+    world.ada.files(severity="critical", source="monitoring")
+    world.tells()
+    assert world.receiver.came == []
+
+
+def test_a_subscription_ends(world: World) -> None:
+    id = adds(world, "ntfy", url=world.receiver.url).json["channel"]["id"]
+    subscription = world.admin.post("/api/subscriptions", {"channel_id": id}).json["subscription"]
+    assert world.admin.ask("DELETE", f"/api/subscriptions/{subscription['id']}").status == 200
+    assert world.admin.ask("DELETE", f"/api/subscriptions/{subscription['id']}").problem == "not-found"
+    world.ada.files()
+    world.tells()
+    assert world.receiver.came == []
+
+
+@pytest.mark.parametrize(
+    ("draft", "field"),
+    [({"severity": "bad"}, "severity"), ({"sources": ["nobody"]}, "sources"), ({"channel_id": 99}, "channel_id")],
+)
+def test_bad_subscriptions_say_what_would_be_right(world: World, draft: dict[str, Any], field: str) -> None:
+    id = adds(world, "ntfy").json["channel"]["id"]
+    answer = world.admin.post("/api/subscriptions", {"channel_id": id, **draft})
+    assert (answer.status, answer.fields) == (422, [field])

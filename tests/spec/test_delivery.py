@@ -1,0 +1,338 @@
+"""Telling people: what is told to whom, once; what is tried again, and when it is given up."""
+
+import json
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from tests.phones import BOT
+from tests.world import World
+
+
+def channel(world: World, kind: str, severity: str = "info", sources: tuple[str, ...] = (), **config: Any) -> Any:
+    """A channel with one subscription."""
+    made = world.admin.post("/api/channels", {"name": f"my {kind}", "kind": kind, "config": config})
+    assert made.status == 201, made
+    id = made.json["channel"]["id"]
+    draft = {"channel_id": id, "severity": severity, "sources": list(sources)}
+    assert world.admin.post("/api/subscriptions", draft).status == 201
+    return made.json
+
+
+def telegram(world: World, **more: Any) -> Any:
+    phone = world.phone  # before the channel: Tocsin starts again for it
+    assert phone
+    return channel(world, "telegram", token=BOT, chat="1", **more)
+
+
+def webhook(world: World, **more: Any) -> Any:
+    return channel(world, "webhook", url=world.receiver.url + "/hook", **more)
+
+
+def test_the_phone_says_what_is_wrong_how_bad_since_when_and_how_often(world: World) -> None:
+    telegram(world)
+    world.pagerduty.triggers(summary="POS 12 <is> down", severity="critical", component="pos-12")
+    world.tells()
+    (message,) = world.phone.messages
+    lines = message["text"].split("\n")
+    assert lines[0] == "<b>New: POS 12 &lt;is&gt; down</b>"
+    assert lines[-4:] == ["Severity: critical", "What: pos-12", "Since: 2026-11-23 08:15 UTC", "Source: monitoring"]
+    assert (message["chat_id"], message["parse_mode"]) == ("1", "HTML")
+
+
+def test_repeats_are_not_told_and_the_end_is(world: World) -> None:
+    telegram(world)
+    for _ in range(3):
+        world.pagerduty.triggers()
+        world.tells()
+    world.clock.forward(minutes=42)
+    world.pagerduty.resolves()
+    world.tells()
+    assert world.phone.texts == ["New: POS 12 is down", "Resolved: POS 12 is down"]
+    assert "It lasted 42 min." in world.phone.messages[1]["text"]
+    assert "callback_data" not in json.dumps(world.phone.messages[1])
+
+
+def test_reopened_and_worse_are_told(world: World) -> None:
+    telegram(world, severity="high+")
+    id = world.ada.filed(severity="low")["id"]
+    world.tells()
+    assert world.phone.texts == []
+    world.ada.ask("PATCH", f"/api/incidents/{id}", {"severity": "high"})
+    world.tells()
+    world.ada.ask("PATCH", f"/api/incidents/{id}", {"severity": "critical"})
+    world.ada.moves(id, "resolved")
+    world.tells()
+    world.ada.moves(id, "open")
+    world.tells()
+    assert [text.split(":")[0] for text in world.phone.texts] == ["Worse", "Resolved", "Again"]
+
+
+def test_subscriptions_choose_by_severity_and_source(world: World) -> None:
+    webhook(world, severity="high", sources=("monitoring",))
+    world.ada.files("operator's", severity="critical")
+    world.ada.files("too small", severity="medium", source="monitoring")
+    world.ada.files("this one", severity="high", source="monitoring")
+    world.tells()
+    assert [each.json["data"]["incident"]["description"] for each in world.receiver.came] == ["this one"]
+
+
+def test_a_channel_with_two_fitting_subscriptions_hears_once(world: World) -> None:
+    id = webhook(world)["channel"]["id"]
+    world.admin.post("/api/subscriptions", {"channel_id": id, "severity": "low"})
+    world.ada.files()
+    world.tells()
+    assert len(world.receiver.came) == 1
+
+
+def test_a_webhook_is_signed_and_machines_hear_of_acknowledgements(world: World) -> None:
+    world.clock.now = datetime.now(UTC)  # the verifier looks at its own clock
+    secret = webhook(world)["secret"]
+    id = world.ada.filed()["id"]
+    world.tells()
+    world.ada.acknowledges(id)
+    world.tells()
+    kinds = []
+    for came in world.receiver.came:
+        said = Webhook(secret).verify(came.body, came.headers)
+        kinds.append(said["type"])
+        assert said["data"]["incident"]["id"] == id
+    assert kinds == ["incident.opened", "incident.acknowledged"]
+    assert world.receiver.came[0].path == "/hook"
+
+
+def test_a_rotated_secret_overlaps_with_the_old_one(world: World) -> None:
+    world.clock.now = datetime.now(UTC)
+    made = webhook(world)
+    path = f"/api/channels/{made['channel']['id']}/rotate"
+    new = world.admin.post(path, {"overlap_seconds": 60}).json["secret"]
+    world.ada.files()
+    world.tells()
+    (came,) = world.receiver.came
+    for secret in (made["secret"], new):
+        Webhook(secret).verify(came.body, came.headers)
+    world.clock.forward(seconds=61)
+    world.ada.files()
+    world.tells()
+    assert len(world.receiver.came[1].headers["webhook-signature"].split(" ")) == 1
+
+
+def test_a_mail_is_a_thread_of_its_incident_and_no_text_becomes_a_header(world: World) -> None:
+    assert world.mailbox
+    channel(world, "email", to="ada@example.com, bob@example.com")
+    id = world.ada.filed("down", summary="POS 12 is down\u2028Bcc: eve@example.com")["id"]
+    world.tells()
+    world.ada.moves(id, "resolved")
+    world.tells()
+    first, second = world.mailbox.mails
+    assert first["to"] == "ada@example.com, bob@example.com"
+    assert first["bcc"] is None
+    assert first["subject"].startswith("New: POS 12 is down")
+    assert first["auto-submitted"] == "auto-generated"
+    assert first["message-id"] != second["message-id"]
+    assert first["references"] == second["references"] == f"<incident-{id}@example.com>"
+    plain = first.get_body(("plain",))
+    assert plain is not None
+    text = plain.get_content()
+    assert "Severity: medium" in text
+    assert re.search(r"Acknowledge: http\S+/a/\S+", text)
+
+
+def test_ntfy_gets_a_title_a_priority_and_a_button(world: World) -> None:
+    channel(world, "ntfy", url=world.receiver.url, topic="field", language="ru")
+    world.ada.files("Касса 12 не отвечает", severity="critical")
+    world.tells()
+    (came,) = world.receiver.came
+    said = came.json
+    assert (said["topic"], said["title"], said["priority"]) == ("field", "Новый: Касса 12 не отвечает", 5)
+    assert "Серьёзность: критическая" in said["message"]
+    (action,) = said["actions"]
+    assert (action["action"], action["method"], action["label"]) == ("http", "POST", "Принять")
+
+
+def test_a_burst_is_folded_into_one_message_that_counts(world: World) -> None:
+    telegram(world)
+    world.ada.files("the first")
+    world.tells()
+    for number in range(12):
+        world.ada.files(f"number {number}", severity="critical" if number == 7 else "low")
+    world.tells()
+    assert world.phone.texts == ["New: the first"]
+    world.clock.forward(seconds=10)
+    world.tells()
+    assert world.phone.texts[1:] == ["12 new incidents"]
+    lines = world.phone.messages[1]["text"].split("\n")
+    assert lines[1] == "• number 7 (critical)"
+    assert len(lines) == 12
+    assert lines[-1] == "… and 2 more"
+    world.clock.forward(seconds=10)
+    world.ada.files("later")
+    world.tells()
+    assert world.phone.texts[2:] == ["New: later"]
+
+
+def test_a_storm_of_one_moment_is_one_message(world: World) -> None:
+    telegram(world)
+    drafts = [{"description": f"number {number}", "source": "operator"} for number in range(30)]
+    assert world.ada.post("/api/incidents/batch", {"incidents": drafts}).status == 200
+    world.tells()
+    assert world.phone.texts == ["30 new incidents"]
+    id = world.ada.lists().ids[0]
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert told["state"] in ("carried", "sent")
+    assert world.ada.timeline_of(id).kinds == ["filed", "notified"]
+
+
+@pytest.mark.parametrize(
+    ("status", "state"), [(400, "dead"), (302, "dead"), (404, "dead"), (429, "waiting"), (500, "waiting")]
+)
+def test_what_the_other_side_says_decides(world: World, status: int, state: str) -> None:
+    world.receiver.says = lambda came: (status, {"location": "http://127.0.0.1:1/"}, b"no")
+    webhook(world)
+    id = world.ada.filed()["id"]
+    world.tells()
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert (told["state"], told["attempts"][0]["status"]) == (state, status)
+    assert told["reason"] == f"it answered {status}"
+    assert world.ada.timeline_of(id).kinds == ["filed", *(["not_notified"] if state == "dead" else [])]
+
+
+def test_it_is_tried_again_under_the_same_id_until_it_is_taken(world: World) -> None:
+    world.receiver.says = lambda came: (503, {"retry-after": "120"}, b"")
+    webhook(world)
+    id = world.ada.filed()["id"]
+    world.tells()
+    world.clock.forward(seconds=119)
+    world.tells()
+    assert len(world.receiver.came) == 1
+    world.receiver.says = lambda came: (204, {}, b"")
+    world.clock.forward(seconds=1)
+    world.tells()
+    first, second = world.receiver.came
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert first.headers["webhook-timestamp"] != second.headers["webhook-timestamp"]
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert [attempt["outcome"] for attempt in told["attempts"]] == ["again", "sent"]
+
+
+def test_after_a_day_it_is_given_up_and_can_be_retried(world: World) -> None:
+    world.receiver.says = lambda came: (503, {}, b"")
+    webhook(world)
+    id = world.ada.filed()["id"]
+    for _ in range(40):
+        world.tells()
+        world.clock.forward(hours=1)
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert (told["state"], told["reason"]) == ("dead", "given up after 24 hours: it answered 503")
+    assert 24 <= len(told["attempts"]) <= 26
+    world.receiver.says = lambda came: (200, {}, b"")
+    assert world.admin.post(f"/api/notifications/{told['id']}/retry").status == 200
+    world.tells()
+    assert world.ada.get(f"/api/notifications/{told['id']}").json["notification"]["state"] == "sent"
+    assert world.admin.post(f"/api/notifications/{told['id']}/retry").problem == "already-there"
+    assert len({came.headers["webhook-id"] for came in world.receiver.came}) == 1
+
+
+def test_nobody_is_there_is_no_answer(world: World) -> None:
+    channel(world, "webhook", url="http://127.0.0.1:1/")
+    id = world.ada.filed()["id"]
+    world.tells()
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert (told["state"], told["attempts"][0]["status"]) == ("waiting", None)
+    assert told["reason"].startswith("no connection")
+
+
+def test_no_token_stands_in_a_reason_or_a_log(world: World) -> None:
+    said = {"ok": False, "error_code": 400, "description": "Bad Request: chat not found"}
+    telegram(world)
+    world.phone.says = lambda came: (400, {}, json.dumps(said).encode())
+    id = world.ada.filed()["id"]
+    world.tells()
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert told["reason"] == "it answered 400: Bad Request: chat not found"
+    assert BOT not in world.log.text
+
+
+def test_telegram_says_how_long_to_wait(world: World) -> None:
+    telegram(world)
+    said = {"ok": False, "description": "Too Many Requests", "parameters": {"retry_after": 77}}
+    world.phone.says = lambda came: (429, {}, json.dumps(said).encode())
+    id = world.ada.filed()["id"]
+    world.tells()
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert told["due_at"] == "2026-11-23T08:16:47.167Z"
+
+
+def test_a_test_message_says_that_it_works(world: World) -> None:
+    made = telegram(world)
+    answer = world.admin.post(f"/api/channels/{made['channel']['id']}/test")
+    assert answer.status == 202
+    world.tells()
+    assert world.phone.texts == ["A test message from Tocsin"]
+    listed = world.admin.get(f"/api/channels/{made['channel']['id']}/notifications").notifications
+    assert [(each["event"], each["state"]) for each in listed] == [("test", "sent")]
+
+
+def test_the_button_acknowledges_by_polling(world: World) -> None:
+    telegram(world)
+    id = world.ada.filed()["id"]
+    world.tells()
+    (message,) = world.phone.messages
+    world.phone.updates = [world.phone.press(message), {"update_id": 2, "message": {}}]
+    world.run(world.asks_telegram())
+    incident = world.ada.sees(id).incident
+    assert incident["acknowledged_at"] is not None
+    entry = world.ada.timeline_of(id).entries[-1]
+    assert entry["actor"] == {"type": "channel", "id": 1, "name": "my telegram"}
+    assert world.phone.calls("answerCallbackQuery")[0]["text"] == "Acknowledged."
+    assert world.phone.calls("editMessageReplyMarkup")[0]["message_id"] == 7
+    world.phone.updates.append(world.phone.press(message, 3))
+    world.run(world.asks_telegram())
+    assert [each["text"] for each in world.phone.calls("answerCallbackQuery")] == [
+        "Acknowledged.",
+        "Somebody has acknowledged it already.",
+    ]
+
+
+def test_the_button_acknowledges_by_webhook(world: World) -> None:
+    made = telegram(world, updates="webhook")
+    id = world.ada.filed()["id"]
+    world.tells()
+    update = world.phone.press(world.phone.messages[0])
+    path = f"/in/telegram/{made['channel']['id']}"
+    stranger = world.stranger
+    assert stranger.post(path, update).problem == "wrong-key"
+    assert stranger.ask("POST", path, update, headers={"x-telegram-bot-api-secret-token": "no"}).problem == "wrong-key"
+    headers = {"x-telegram-bot-api-secret-token": made["secret"]}
+    assert stranger.ask("POST", path, update, headers=headers).status == 200
+    assert world.ada.sees(id).incident["acknowledged_at"] is not None
+    odd_ones: list[Any] = [{}, [], "x", {"callback_query": 1}, {"callback_query": {"data": "forged.token"}}]
+    for odd in odd_ones:
+        assert stranger.ask("POST", path, odd, headers=headers).status == 200
+
+
+def test_an_old_button_says_so(world: World) -> None:
+    telegram(world)
+    id = world.ada.filed()["id"]
+    world.tells()
+    world.phone.updates = [world.phone.press(world.phone.messages[0])]
+    world.clock.forward(days=8)
+    world.run(world.asks_telegram())
+    assert world.phone.calls("answerCallbackQuery")[0]["text"] == "This button is too old."
+    assert world.ada.sees(id).incident["acknowledged_at"] is None
+
+
+def test_a_restart_loses_nothing_that_waits(world: World) -> None:
+    world.receiver.says = lambda came: (503, {}, b"")
+    webhook(world)
+    world.ada.files()
+    world.tells()
+    world.restarts()
+    world.receiver.says = lambda came: (200, {}, b"")
+    world.clock.forward(minutes=1)
+    world.tells()
+    assert len(world.receiver.came) == 2
+    assert len({came.headers["webhook-id"] for came in world.receiver.came}) == 1

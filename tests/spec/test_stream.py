@@ -1,0 +1,161 @@
+"""The stream: everything that happens, as it happens, once, in order, for whoever may see it."""
+
+import pytest
+
+from tests.world import World
+
+
+def test_it_says_hello_and_then_what_happens(world: World) -> None:
+    stream = world.ada.listens()
+    assert stream.status == 200
+    assert stream.response.headers["content-type"].startswith("text/event-stream")
+    hello = stream.next()
+    assert (hello.name, hello.id) == ("hello", hello.said["after"])
+    incident = world.ada.filed()
+    world.ada.acknowledges(incident)
+    entries = stream.entries(2)
+    assert [entry["kind"] for entry in entries] == ["filed", "acknowledged"]
+    assert entries == world.ada.timeline_of(incident).entries
+
+
+def test_it_goes_on_where_it_ended_with_no_gap_and_no_double(world: World) -> None:
+    stream = world.ada.listens()
+    stream.next()
+    first = world.ada.filed("first")
+    (seen,) = stream.entries(1)
+    stream.hangs_up()
+    second = world.ada.filed("second")
+    again = world.ada.listens(last=seen["id"])
+    assert again.next().id == seen["id"]
+    third = world.ada.filed("third")
+    assert [entry["incident_id"] for entry in again.entries(2)] == [second["id"], third["id"]]
+    assert first["id"] == seen["incident_id"]
+
+
+def test_it_goes_on_across_a_restart(world: World) -> None:
+    stream = world.ada.listens()
+    stream.next()
+    world.ada.filed("first")
+    (seen,) = stream.entries(1)
+    world.restarts()
+    world.ada.filed("second")
+    again = world.ada.listens(last=seen["id"])
+    again.next()
+    assert [entry["id"] for entry in again.entries(1)] == [seen["id"] + 1]
+
+
+def test_after_0_is_everything_from_the_beginning(world: World) -> None:
+    for number in range(3):
+        world.ada.filed(f"number {number}")
+    stream = world.admin.listens("/api/stream?after=0")
+    stream.next()
+    everything = world.admin.timeline().entries
+    assert stream.entries(len(everything)) == everything
+
+
+def test_a_place_beyond_the_end_waits_for_nothing_that_is_past(world: World) -> None:
+    world.ada.filed()
+    stream = world.ada.listens(last=10**6)
+    stream.next()
+    later = world.ada.filed("later")
+    assert [entry["incident_id"] for entry in stream.entries(1)] == [later["id"]]
+
+
+def test_filters_choose_by_status_source_and_incident(world: World) -> None:
+    ada = world.ada
+    mine = ada.filed()
+    resolved = ada.listens("/api/stream?status=resolved,closed")
+    of_one = ada.listens(f"/api/stream?incident={mine['id']}")
+    machines = ada.listens("/api/stream?source=monitoring&status=active")
+    for stream in (resolved, of_one, machines):
+        stream.next()
+    other = ada.filed("other", source="monitoring")
+    ada.moves(mine, "resolved")
+    assert [entry["incident_id"] for entry in resolved.entries(1)] == [mine["id"]]
+    assert [entry["kind"] for entry in of_one.entries(1)] == ["moved"]
+    assert [entry["incident_id"] for entry in machines.entries(1)] == [other["id"]]
+
+
+def test_each_hears_of_what_it_may_see(world: World) -> None:
+    cast = {who.name: who for who in (world.admin, world.vera, world.probe, world.acme, world.globex)}
+    streams = {name: who.listens() for name, who in cast.items()}
+    for stream in streams.values():
+        stream.next()
+    world.admin.makes_key("spare", "viewer")
+    acmes = world.acme.filed("acme's")
+    probes = world.probe.filed("probe's")
+    globexs = world.globex.filed("globex's")
+    said = {name: streams[name].entries(4 if name == "admin" else 3 if name == "vera" else 1) for name in cast}
+    assert [entry["kind"] for entry in said["admin"]] == ["key_created", "filed", "filed", "filed"]
+    assert [entry["incident_id"] for entry in said["vera"]] == [acmes["id"], probes["id"], globexs["id"]]
+    assert [entry["incident_id"] for entry in said["probe"]] == [probes["id"]]
+    assert [entry["incident_id"] for entry in said["globex"]] == [globexs["id"]]
+    assert said["acme"] == world.acme.timeline_of(acmes).entries
+    assert said["acme"][0]["actor"] == {"type": "key", "id": None, "name": None}
+
+
+def test_a_revoked_key_s_stream_ends_and_says_why(world: World) -> None:
+    made = world.admin.makes_key("spare", "operator").json
+    stream = world.ada.with_key(made["secret"]).listens()
+    stream.next()
+    assert world.admin.ask("DELETE", f"/api/keys/{made['key']['id']}").status == 200
+    bye = stream.next()
+    assert (bye.name, bye.said) == ("bye", {"why": "the key is no longer good"})
+    with pytest.raises(EOFError):
+        stream.next()
+
+
+def test_who_does_not_read_is_dropped_and_can_resume(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.live.model.MOST_BEHIND", 5)
+    stream = world.ada.listens()
+    hello = stream.next()
+    drafts = [{"description": f"number {number}", "source": "operator"} for number in range(6)]
+    world.ada.post("/api/incidents/batch", {"incidents": drafts})
+    dropped = stream.next()
+    assert (dropped.name, dropped.said["last"]) == ("dropped", hello.id)
+    again = world.ada.listens(last=dropped.said["last"])
+    again.next()
+    assert len(again.entries(6)) == 6
+
+
+def test_the_end_of_the_server_is_a_goodbye(world: World) -> None:
+    stream = world.ada.listens()
+    stream.next()
+    world.service.stopping = True
+    assert stream.next().said == {"why": "the server stops"}
+    world.service.stopping = False
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ("after=x", "after"),
+        ("status=odd", "status"),
+        ("source=odd", "source"),
+        ("incident=0", "incident"),
+        ("a=1", "a"),
+    ],
+)
+def test_a_bad_question_is_refused(world: World, query: str, field: str) -> None:
+    answer = world.ada.get(f"/api/stream?{query}")
+    assert (answer.status, answer.fields) == (422, [field])
+
+
+def test_a_bad_last_event_id_is_refused(world: World) -> None:
+    answer = world.ada.ask("GET", "/api/stream", headers={"Last-Event-ID": "yesterday"})
+    assert (answer.status, answer.fields) == (422, ["after"])
+
+
+def test_a_long_poll_is_answered_when_something_happens(world: World) -> None:
+    last = world.admin.timeline().entries[-1]["id"]
+    waiting, filed = world.at_once(
+        [lambda: world.ada.get(f"/api/timeline?after={last}&wait=30"), lambda: world.bob.files("now")]
+    )
+    assert [entry["incident_id"] for entry in waiting.entries] == [filed.incident["id"]]
+
+
+def test_a_long_poll_without_news_is_an_empty_page(world: World) -> None:
+    last = world.admin.timeline().entries[-1]["id"]
+    assert world.ada.get(f"/api/timeline?after={last}&wait=1").entries == []
+    for bad in ("61", "-1", "x", "1.5"):
+        assert world.ada.get(f"/api/timeline?wait={bad}").fields == ["wait"]
