@@ -68,6 +68,7 @@ class Server:
         config = uvicorn.Config(
             self.app, http=with_deadline(settings.header_deadline), ws="none", lifespan="on", log_config=None,
             access_log=False, server_header=False, proxy_headers=True, forwarded_allow_ips=settings.trusted_proxies,
+            timeout_keep_alive=75,
         )  # fmt: skip
         config.load()
         self._uvicorn = uvicorn.Server(config)

@@ -87,11 +87,11 @@ def test_strangers_cannot_make_new_figures(world: World) -> None:
     for number in range(3):
         world.stranger.get(f"/nowhere/{number}")
         world.stranger.ask(f"BREW{number}", "/api/incidents")
-        world.ada.sees(7_000_000 + number)
+        world.ada.sees(31_415_926_535_897 + number)
     text = world.stranger.get("/metrics").body.decode()
     assert "nowhere" not in text
     assert "BREW" not in text
-    assert "7000000" not in text
+    assert "314159265358" not in text
     assert 'route="/api/incidents/{incident_id}"' in text
 
 
