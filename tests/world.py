@@ -22,6 +22,7 @@ from tests.phones import Mailbox, Phone, Receiver
 from tests.running import ADDRESS, Clock, Gate, Server, Tape
 from tests.senders import Alertmanager, Generic, Grafana, Opsgenie, PagerDuty
 from tests.stage import Stage, Template
+from tests.visitors import Visitor
 from tocsin.access.call import Service
 from tocsin.db.engine import try_to_write
 from tocsin.db.schema import notification
@@ -105,6 +106,12 @@ class World:
         made = self.admin.makes_key(name, role, **more)
         assert made.status == 201, made
         return Person(self, name, made.json["secret"], role if role in ("monitoring", "partner") else "operator")
+
+    def visits(self, person: Person) -> Visitor:
+        """Somebody at the pages, signed in."""
+        visitor = Visitor(self)
+        assert visitor.signs_in(person.key).leads_to == "/"
+        return visitor
 
     @cached_property
     def alertmanager(self) -> Alertmanager:

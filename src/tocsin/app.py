@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 
 import tocsin
 from tocsin import start
+from tocsin.access import actions
 from tocsin.access import http as access
 from tocsin.access.call import Service
 from tocsin.access.directory import Directory
@@ -40,6 +41,7 @@ from tocsin.live.hub import Hub
 from tocsin.settings import Settings, load
 from tocsin.timeline import http as timeline
 from tocsin.timeline.bell import Bell
+from tocsin.web import channel_pages, console, incident_page, integration_pages, one_tap, signing_in
 from tocsin.web import http as web
 
 Release = Callable[[], None]
@@ -53,6 +55,12 @@ ROUTES: list[Guarded] = [
     *live.routes,
     *access.routes,
     *web.routes,
+    *signing_in.routes,
+    *console.routes,
+    *incident_page.routes,
+    *integration_pages.routes,
+    *channel_pages.routes,
+    *one_tap.routes,
 ]
 
 
@@ -71,6 +79,7 @@ def every_loop(service: Service) -> list[Loop]:
         Loop("hand out new entries", service.part(Hub).once, 0.0),
         Loop("end streams when it stops", lambda: end_streams(service), 0.1),
         Loop("write when keys were used", directory.write_last_used, 10.0),
+        Loop("forget ended sessions", lambda: db.write(actions.forget_sessions, None), 3600.0),
         Loop("bring out access lines", logs.flush, 0.5),
         Loop("forget who wrote", lambda: db.write(forget_writers, db.clock() - timedelta(days=1)), 3600.0),
         Loop("forget old answers", lambda: db.write(once.forget, db.clock() - once.KEPT_FOR), 60.0),

@@ -60,7 +60,7 @@ def test_every_figure_has_a_name_in_the_list() -> None:
 
 
 def test_every_path_is_documented() -> None:
-    api = page("api.md") + page("dialects.md") + page("channels.md")
+    api = page("api.md") + page("dialects.md") + page("channels.md") + page("console.md")
     for route in ROUTES:
         for method in (route.methods or set()) - {"HEAD"}:
             path = route.path.replace(":path", "")

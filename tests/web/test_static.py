@@ -4,14 +4,18 @@ import gzip
 import hashlib
 import re
 from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
 
 import pytest
 
 from tocsin.web.static import KINDS, Asset, asset
 
 STATIC = resources.files("tocsin.web") / "static"
-OURS = ["tocsin.css", "pages.css", "docs.css", "docs.js", "bell.svg"]
+OURS = ["tocsin.css", "pages.css", "docs.css", "docs.js", "console.css", "console.js", "bell.svg"]
 SWAGGER = "vendor/swagger-ui"
+HTMX = "vendor/htmx"
+AXE = Path(__file__).parent / "vendor"
 
 
 def found(path: str) -> Asset:
@@ -20,8 +24,8 @@ def found(path: str) -> Asset:
     return file
 
 
-def checksums() -> dict[str, str]:
-    text = (STATIC / SWAGGER / "VENDOR.md").read_text()
+def checksums(folder: Traversable) -> dict[str, str]:
+    text = (folder / "VENDOR.md").read_text()
     return dict(re.findall(r"^\| `([^`]+)` \| `([0-9a-f]{64})` \|$", text, re.MULTILINE))
 
 
@@ -70,11 +74,12 @@ def test_any_other_path_is_nothing(path: str) -> None:
     assert asset(path) is None
 
 
-def test_the_vendored_files_are_the_ones_that_were_published() -> None:
-    kept = {item.name for item in (STATIC / SWAGGER).iterdir()} - {"VENDOR.md"}
-    assert checksums().keys() == kept, "VENDOR.md lists every file, and no other"
-    for name, checksum in checksums().items():
-        assert hashlib.sha256((STATIC / SWAGGER / name).read_bytes()).hexdigest() == checksum, name
+@pytest.mark.parametrize("folder", [STATIC / SWAGGER, STATIC / HTMX, AXE], ids=["swagger-ui", "htmx", "axe-core"])
+def test_the_vendored_files_are_the_ones_that_were_published(folder: Traversable) -> None:
+    kept = {item.name for item in folder.iterdir()} - {"VENDOR.md"}
+    assert checksums(folder).keys() == kept, "VENDOR.md lists every file, and no other"
+    for name, checksum in checksums(folder).items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == checksum, name
 
 
 @pytest.mark.parametrize("path", OURS)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from tocsin.access import store
-from tocsin.access.model import LONGEST_NAME, ROLES, SLUG, Key, NewKey, Partner, hashed, written
+from tocsin.access.model import LONGEST_NAME, ROLES, SESSION_LASTS, SLUG, Key, NewKey, Partner, hashed, written
 from tocsin.db.transaction import Actor, Happening, Writer
 from tocsin.kit.errors import AlreadyThere, Invalid, NotFound, Problem
 
@@ -52,6 +52,22 @@ class AddPartner:
     request_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A session under this secret for whoever brought the key; for the environment's key `key_id` is None."""
+
+    key_id: int | None
+    secret_hash: bytes
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignOut:
+    key_id: int | None
+    secret_hash: bytes
+    request_id: str | None = None
+
+
 def create_key(tx: Writer, wishes: Sequence[CreateKey]) -> list[NewKey | Problem]:
     return _each(tx, wishes, _create_key)
 
@@ -67,6 +83,30 @@ def revoke_key(tx: Writer, wishes: Sequence[RevokeKey]) -> list[Key | Problem]:
 
 def add_partner(tx: Writer, wishes: Sequence[AddPartner]) -> list[Partner | Problem]:
     return _each(tx, wishes, _add_partner)
+
+
+def sign_in(tx: Writer, wishes: Sequence[SignIn]) -> list[None]:
+    """Sessions for people at the pages."""
+    for wish in wishes:
+        values = {"secret_hash": wish.secret_hash, "key_id": wish.key_id}
+        store.add_session(tx, {**values, "created_at": tx.now, "expires_at": tx.now + SESSION_LASTS})
+        tx.tell(Happening("signed_in", Actor("key", wish.key_id), request_id=wish.request_id))
+    return [None for _ in wishes]
+
+
+def sign_out(tx: Writer, wishes: Sequence[SignOut]) -> list[None]:
+    """Sessions that end now. Ending what has ended is no error."""
+    for wish in wishes:
+        if store.session_by(tx, wish.secret_hash) is not None:
+            store.end_session(tx, wish.secret_hash)
+            tx.tell(Happening("signed_out", Actor("key", wish.key_id), request_id=wish.request_id))
+    return [None for _ in wishes]
+
+
+def forget_sessions(tx: Writer, wishes: Sequence[None]) -> list[None]:
+    """Rows of sessions that have ended. By intent no entry: nobody did anything."""
+    store.forget_sessions(tx)
+    return [None for _ in wishes]
 
 
 def note_use(tx: Writer, wishes: Sequence[Mapping[int, datetime]]) -> list[None]:

@@ -7,7 +7,7 @@ import hmac
 from datetime import datetime, timedelta
 
 from tocsin.access import actions, store
-from tocsin.access.model import ENVIRONMENT, Key, Principal, hashed, taken_apart
+from tocsin.access.model import ENVIRONMENT, ENVIRONMENTS, Key, Principal, hashed, taken_apart
 from tocsin.db.engine import Database
 from tocsin.db.transaction import Reader
 
@@ -43,10 +43,19 @@ class Directory:
 
     def still_good(self, who: Principal) -> bool:
         """Whether somebody who came in by a key may stay: a stream outlives its request."""
-        if who.key_id is None:
-            return self.has_admin_key
-        key, _ = self._keys.get(who.key_id, (None, None))
-        return key is not None and key.revoked_at is None
+        return self.by_id(who.key_id) is not None
+
+    def by_id(self, key_id: int | None) -> Principal | None:
+        """Whose key has this id, if it is good; None stands for the environment's key."""
+        if key_id is None:
+            return ENVIRONMENT if self._admin_hash is not None else None
+        key, principal = self._keys.get(key_id, (None, None))
+        return principal if key is not None and key.revoked_at is None else None
+
+    def session_hash(self, secret: str) -> bytes:
+        """What a session's secret is kept as. The environment's key is mixed in: with another, its sessions end."""
+        mixed_in = self._admin_hash.hex() if secret.startswith(ENVIRONMENTS) and self._admin_hash else ""
+        return hashed(secret + mixed_in)
 
     async def find_fresh(self, text: str) -> Principal | None:
         """The same after a look at the database: a key may have been made a moment ago, by another process."""

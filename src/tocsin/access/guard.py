@@ -7,7 +7,7 @@ database; so the route class asks for the key, checks the role, counts against t
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from fastapi.routing import APIRoute
 from starlette.routing import Match
@@ -27,6 +27,22 @@ ANY_CALL = (errors.NoKey, errors.WrongKey, errors.NotAllowed, errors.TooMany, er
 WITH_BODY = (errors.Malformed, errors.TooSlow, errors.TooLarge, errors.WrongContentType, errors.Invalid)
 
 
+class Entrance(Protocol):
+    """Another way in than by a key in a header: a page's, by its cookie and with its forms."""
+
+    async def caller(self, call: Call) -> Principal:
+        """Who comes; raises `NoKey`."""
+        ...
+
+    async def take_in(self, call: Call, most: int) -> None:
+        """The body into `call.content`; raises where it comes from elsewhere."""
+        ...
+
+    def refused(self, call: Call, problem: errors.Problem) -> Answer:
+        """The answer that says what is wrong."""
+        ...
+
+
 class Guarded(APIRoute):
     """A route that cannot be built without a permission."""
 
@@ -42,6 +58,7 @@ class Guarded(APIRoute):
         empty_too: bool = False,
         once: bool = True,
         bare: bool = False,
+        entrance: Entrance | None = None,
         most: int = MIB,
         queries: Sequence[str] = (),
         shapes: Sequence[type] = (),
@@ -54,6 +71,7 @@ class Guarded(APIRoute):
         self.empty_too = empty_too
         self.once = once
         self.bare = bare  # the endpoint takes the body in itself, whatever it is
+        self.entrance = entrance
         self.most = most
         self.queries = frozenset(queries)
         self.shapes = shapes  # for the docs
@@ -87,7 +105,7 @@ class Guarded(APIRoute):
                 raise errors.Unavailable("Tocsin has not been started: the server must run the app's lifespan.")
             answer = await self._admit(call, service)
         except errors.Problem as problem:
-            answer = problems.answer(problem, scope["request_id"])
+            answer = self._refused(call, problem)
         if "limit_headers" in scope:
             answer.raw_headers += scope["limit_headers"]
         await answer(scope, receive, send)
@@ -97,7 +115,7 @@ class Guarded(APIRoute):
         call.headers_seen = seen = dict(call.scope["headers"])
         call.allowed_queries = self.queries
         if self.may != "public":
-            call.principal = await _caller(call, service, seen)
+            call.principal = await (self.entrance.caller(call) if self.entrance else _caller(call, service, seen))
             count(call, service, call.principal.owner)
             if call.principal.role not in self.roles:
                 raise errors.NotAllowed(_wrong_role(call.principal, self.may))
@@ -105,7 +123,15 @@ class Guarded(APIRoute):
             await self._take_body(call, service, seen)
         return await self.serve(call)
 
+    def _refused(self, call: Call, problem: errors.Problem) -> Answer:
+        if self.entrance is None or not hasattr(call, "service"):
+            return problems.answer(problem, call.scope["request_id"])
+        return self.entrance.refused(call, problem)
+
     async def _take_body(self, call: Call, service: Service, seen: dict[bytes, bytes]) -> None:
+        if self.entrance is not None:
+            await self.entrance.take_in(call, self.most)
+            return
         if not self.once and idempotency_key(seen) is not None:
             raise errors.Invalid.field(
                 "Idempotency-Key", "is not taken here: the answer holds a secret and is never kept"

@@ -62,6 +62,8 @@ SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?")
 LONGEST_NAME = 200
 LONGEST_OVERLAP = timedelta(days=30)
 USUAL_OVERLAP = timedelta(hours=24)
+ENVIRONMENTS = "e."  # begins a session's secret where the environment's key was brought
+SESSION_LASTS = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,14 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who signed in to the pages with a key; `key_id` is None for the environment's."""
+
+    key_id: int | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NewKey:
     """A key just made or rotated, with its secret in clear: shown this once."""
 
@@ -143,6 +153,11 @@ class NewKey:
 def new_secret() -> str:
     """32 random bytes."""
     return secrets.token_urlsafe(32)
+
+
+def new_session_secret(key_id: int | None) -> str:
+    """32 random bytes; the letter before them says whether the environment's key stands behind it."""
+    return ("k." if key_id is not None else ENVIRONMENTS) + new_secret()
 
 
 def hashed(secret: str) -> bytes:

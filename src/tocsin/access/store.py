@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
-from tocsin.access.model import Key, Partner
-from tocsin.db.schema import api_key, key_version, partner
+from tocsin.access.model import Key, Partner, Session
+from tocsin.db.schema import api_key, key_version, partner, session
 from tocsin.db.transaction import Reader, Writer
 
 
@@ -66,6 +66,26 @@ def note_use(tx: Writer, used: Mapping[int, datetime]) -> None:
     tx.run(NOTE_USE, [{"key": key_id, "at": at} for key_id, at in sorted(used.items())])
 
 
+def session_by(reader: Reader, secret_hash: bytes) -> Session | None:
+    """The session that has this secret, ended or not."""
+    row = reader.row(SESSION, {"hash": secret_hash})
+    return None if row is None else Session(row.key_id, row.expires_at)
+
+
+def add_session(tx: Writer, values: Mapping[str, Any]) -> None:
+    tx.add(session, [values])
+
+
+def end_session(tx: Writer, secret_hash: bytes) -> None:
+    tx.run(delete(session).where(session.c.secret_hash == secret_hash))
+
+
+def forget_sessions(tx: Writer) -> None:
+    """Those that have ended, if there are any: a transaction that changes nothing costs no commit."""
+    if tx.row(ENDED_SESSION, {"now": tx.now}) is not None:
+        tx.run(delete(session).where(session.c.expires_at <= tx.now))
+
+
 def raise_version(tx: Writer) -> None:
     """Makes every process look at the keys again within a second."""
     if tx.row(tx.locked(VERSION, key_version)) is None:
@@ -89,5 +109,7 @@ KEYS = select(
     api_key.c.last_used_at,
 ).select_from(api_key.outerjoin(partner))
 PARTNERS = select(partner.c.id, partner.c.slug, partner.c.name, partner.c.created_at)
+SESSION = select(session.c.key_id, session.c.expires_at).where(session.c.secret_hash == bindparam("hash"))
+ENDED_SESSION = select(session.c.key_id).where(session.c.expires_at <= bindparam("now")).limit(1)
 VERSION = select(key_version.c.version).where(key_version.c.id == 1)
 NOTE_USE = update(api_key).where(api_key.c.id == bindparam("key")).values(last_used_at=bindparam("at"))

@@ -24,6 +24,9 @@ GIVE_UP_AFTER = timedelta(hours=24)
 ACKNOWLEDGED_BY_LINK = timedelta(days=7)
 MOST_LINES = 10  # incidents that a folded message names
 
+# States of a notification that is still to be sent.
+UNDER_WAY = ("waiting", "sending")
+
 Outcome = Literal["sent", "again", "dead"]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Select, and_, bindparam, func, or_, select, update
 
 from tocsin.db.schema import burst, channel, delivery, incident, notification, subscription, telegram_bot
 from tocsin.db.transaction import Reader, Writer
-from tocsin.delivery.model import Channel, Delivery, Notification, Subscription
+from tocsin.delivery.model import UNDER_WAY, Channel, Delivery, Notification, Subscription
 from tocsin.timeline.model import canonical
 
 
@@ -140,7 +140,7 @@ def release(tx: Writer) -> None:
 
 def end_waiting(tx: Writer, channel_id: int, reason: str) -> None:
     """What a removed channel was still to be told is not sent any more."""
-    open_ones = notification.c.state.in_(("waiting", "sending"))
+    open_ones = notification.c.state.in_(UNDER_WAY)
     statement = update(notification).where(notification.c.channel_id == channel_id, open_ones)
     tx.run(statement.values(state="dead", reason=reason, settled_at=tx.now, leased_until=None))
 
@@ -216,7 +216,7 @@ SUBSCRIPTIONS = select(subscription).where(subscription.c.removed_at.is_(None)).
 ONE_SUBSCRIPTION = select(subscription).where(subscription.c.id == bindparam("id"))
 FACTS = select(incident.c.id, incident.c.severity, incident.c.source)
 NOTIFICATIONS: Select[Any] = select(notification)
-OPEN = notification.c.state.in_(("waiting", "sending"))
+OPEN = notification.c.state.in_(UNDER_WAY)
 IS_DUE = and_(
     OPEN,
     notification.c.due_at <= bindparam("now"),

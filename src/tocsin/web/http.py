@@ -6,22 +6,23 @@ from tocsin.access.guard import Routes
 from tocsin.kit import errors, metrics
 from tocsin.kit.answers import HTML, TEXT, Answer, Headers
 from tocsin.kit.errors import every_problem
-from tocsin.web import pages, static
+from tocsin.web import console, pages, static
+from tocsin.web.entrance import PAGES, signed_in
+from tocsin.web.render import HARDENED, languages
 
 routes = Routes("service")
 
 PROMETHEUS = b"text/plain; version=1.0.0; charset=utf-8"
-HARDENED: Headers = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-frame-options", b"DENY"),
-]
+QUIET = (b"referrer-policy", b"no-referrer")
 
 
-@routes.add("GET HEAD", "/", may="public", shown=False)
+@routes.add("GET HEAD", "/", may="public", shown=False, entrance=PAGES, parameters=console.LIST)
 async def landing(call: Call) -> Answer:
-    """What this is, that it runs, and the three commands."""
-    return _page(pages.landing(languages=_languages(call), address=_address(call), version=tocsin.__version__))
+    """The list for whoever has signed in; for others what this is, that it runs, and the three commands."""
+    who = await signed_in(call)
+    if who is not None:
+        return await console.show_list(call, who)
+    return _page(pages.landing(languages=languages(call), address=_address(call), version=tocsin.__version__))
 
 
 @routes.add("GET HEAD", "/docs", may="public", shown=False)
@@ -46,7 +47,7 @@ async def openapi_json(call: Call) -> Answer:
 @routes.add("GET HEAD", "/errors", may="public", shown=False)
 async def list_errors(call: Call) -> Answer:
     """Every kind of problem."""
-    return _page(pages.errors_page(_languages(call), list(every_problem())))
+    return _page(pages.errors_page(languages(call), list(every_problem())))
 
 
 @routes.add("GET HEAD", "/errors/{slug}", may="public", shown=False)
@@ -54,7 +55,7 @@ async def read_error(call: Call) -> Answer:
     """One kind of problem: where `type` leads."""
     for problem in every_problem():
         if problem.slug == call.given("slug"):
-            return _page(pages.error_page(_languages(call), problem))
+            return _page(pages.error_page(languages(call), problem))
     raise errors.NotFound("There is no problem of this name; `/errors` lists them.")
 
 
@@ -66,6 +67,7 @@ async def read_static(call: Call) -> Answer:
         raise errors.NotFound("There is no such file.")
     headers: Headers = [
         *HARDENED,
+        QUIET,
         (b"etag", asset.etag),
         (b"cache-control", b"no-cache"),
         (b"vary", b"accept-encoding"),
@@ -100,12 +102,13 @@ async def read_metrics(call: Call) -> Answer:
 
 
 def _page(html: bytes, csp: str = pages.LANDING_CSP) -> Answer:
-    headers: Headers = [*HARDENED, (b"content-security-policy", csp.encode("ascii")), (b"vary", b"accept-language")]
+    headers: Headers = [
+        *HARDENED,
+        QUIET,
+        (b"content-security-policy", csp.encode("ascii")),
+        (b"vary", b"accept-language"),
+    ]
     return Answer(html, kind=HTML, headers=[*headers, (b"cache-control", b"no-cache")])
-
-
-def _languages(call: Call) -> str:
-    return call.headers_seen.get(b"accept-language", b"").decode("latin-1")
 
 
 def _address(call: Call) -> str:

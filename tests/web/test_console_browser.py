@@ -1,0 +1,234 @@
+"""The console in a real browser: the thread from an alert to its end, keys, words that try to run, and axe."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.people import Person
+from tests.phones import BOT
+from tests.spec.test_console import HOSTILE
+from tests.web.conftest import Witness
+from tests.world import World
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+SERIOUS = ("serious", "critical")
+
+Scheme = Literal["light", "dark"]
+
+
+@contextmanager
+def desk(world: World, browser: Browser, person: Person, **how: Any) -> Iterator[tuple[Page, Witness]]:
+    """Somebody at the list, signed in; in the end nothing went wrong on their screen."""
+    context: BrowserContext = browser.new_context(**how)
+    page = context.new_page()
+    witness = Witness(page)
+    home = f"http://127.0.0.1:{world.port}"
+    page.goto(f"{home}/sign-in")
+    page.fill("input[name=key]", person.key or "")
+    page.click("button.main")
+    page.wait_for_url(f"{home}/")
+    yield page, witness
+    assert witness.saw_nothing_wrong(home)
+    context.close()
+
+
+def live(page: Page) -> None:
+    """The page hears of what happens."""
+    expect(page.locator("[data-pulse]:not(.lost)")).to_be_visible()
+
+
+def test_the_thread_from_an_alert_to_its_end(world: World, browser: Browser) -> None:
+    assert world.phone
+    config = {"token": BOT, "chat": "1", "updates": "polling", "language": "en"}
+    world.admin.post("/api/channels", {"name": "Field team", "kind": "telegram", "config": config})
+    world.admin.post("/api/subscriptions", {"channel_id": 1})
+    with (
+        desk(world, browser, world.ada) as (page, _),
+        desk(world, browser, world.vera, locale="ru-RU", viewport={"width": 360, "height": 800}) as (beside, _),
+    ):
+        live(page)
+        live(beside)
+        world.alertmanager.fires(summary="Station 12 has no power", severity="critical")
+        row = page.locator("a.row", has_text="Station 12 has no power")
+        expect(row).to_contain_text("New")
+        expect(beside.locator("a.row")).to_contain_text("Новый")
+        world.tells()
+        (message,) = world.phone.messages
+        assert "Station 12 has no power" in message["text"]
+        world.phone.updates.append(world.phone.press(message))
+        world.run(world.asks_telegram())
+        expect(row).to_contain_text("acknowledged")
+        expect(beside.locator("a.row")).to_contain_text("принят")
+        world.alertmanager.resolves(severity="critical")
+        expect(page.get_by_text("Nothing is wrong.")).to_be_visible()
+        expect(beside.get_by_text("Всё спокойно.")).to_be_visible()
+        world.tells()
+        assert world.phone.texts == ["New: Station 12 has no power", "Resolved: Station 12 has no power"]
+
+
+def test_an_open_incident_moves_and_keeps_what_was_unfolded(world: World, browser: Browser) -> None:
+    world.pagerduty.triggers(summary="POS 12 is down")
+    with desk(world, browser, world.ada) as (page, _):
+        page.locator("a.row").click()
+        page.locator("summary").first.click()
+        expect(page.locator("details pre").first).to_contain_text('"event_action": "trigger"')
+        world.pagerduty.triggers(summary="POS 12 is down")
+        expect(page.locator("ol.story")).to_contain_text("Reported 1 time more")
+        expect(page.locator("details[open] pre")).to_contain_text('"event_action": "trigger"')
+        page.get_by_role("button", name="Acknowledge").click()
+        expect(page.get_by_role("button", name="Give back")).to_be_visible()
+        page.locator("#rate").select_option("low")
+        expect(page.locator("ol.story")).to_contain_text("Severity: Critical → Low")
+
+
+def test_everything_by_the_keyboard(world: World, browser: Browser) -> None:
+    for name in ("first", "second", "third"):
+        world.ada.filed(f"{name} trouble")
+    with desk(world, browser, world.ada) as (page, _):
+        live(page)
+        page.keyboard.press("?")
+        expect(page.locator("dialog")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        expect(page.locator("a.row:focus")).to_contain_text("second trouble")
+        page.keyboard.press("a")
+        expect(page.locator("a.row", has_text="second trouble")).to_contain_text("acknowledged")
+        page.keyboard.press("k")
+        expect(page.locator("a.row:focus")).to_contain_text("third trouble")
+        page.keyboard.press("r")
+        expect(page.locator("a.row")).to_have_count(2)
+        page.keyboard.press("/")
+        assert page.evaluate("document.activeElement.id") == "source"
+        page.keyboard.press("Escape")
+        page.keyboard.press("n")
+        page.keyboard.type("fourth trouble")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        expect(page.locator("a.row")).to_have_count(3)
+        page.keyboard.press("j")
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="fourth trouble")).to_be_visible()
+        with page.expect_navigation():
+            page.keyboard.press("a")
+        expect(page.get_by_role("button", name="Give back")).to_be_visible()
+        with page.expect_navigation():
+            page.keyboard.press("r")
+        expect(page.get_by_role("button", name="Reopen")).to_be_visible()
+
+
+def test_a_page_that_lost_the_server_says_so_and_comes_back(world: World, browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    home = f"http://127.0.0.1:{world.port}"
+    page.goto(f"{home}/sign-in")
+    page.fill("input[name=key]", world.ada.key or "")
+    page.click("button.main")
+    live(page)
+    context.set_offline(True)
+    world.service.stopping = True  # the server says goodbye, and the page cannot come back
+    expect(page.locator("[data-pulse].lost")).to_be_visible()
+    world.service.stopping = False
+    world.ada.filed("filed meanwhile")
+    context.set_offline(False)
+    live(page)
+    expect(page.locator("a.row")).to_contain_text("filed meanwhile")
+    context.close()
+
+
+def hostile_words(world: World) -> list[str]:
+    """A hundred: each of ten strings in ten places."""
+    shapes: list[Callable[[str], str]] = [
+        lambda text: text,
+        lambda text: f"before {text}",
+        lambda text: f"{text} after",
+        lambda text: text.upper(),
+        lambda text: f"'{text}'",
+        lambda text: f'"{text}"',
+        lambda text: f"`{text}`",
+        lambda text: f"--> {text} <!--",
+        lambda text: f"</a></li>{text}",
+        lambda text: f"</script>{text}",
+    ]
+    return [shape(text) for shape, text in product(shapes, HOSTILE)]
+
+
+def test_a_hundred_hostile_strings_and_nothing_runs(world: World, browser: Browser) -> None:
+    words = hostile_words(world)
+    assert len(words) == 100
+    lines = [text.replace("\r\n", " ") for text in words]
+    for text, line in zip(words, lines, strict=True):
+        world.pagerduty.triggers(line[:255], summary=text, component=line, custom_details={text: text})
+    world.alertmanager.group([world.alertmanager.alert(text, "firing", text, instance=text) for text in words[:30]])
+    world.opsgenie.creates(lines[9][:100], words[9], description=words[19], entity=lines[29], tags=[words[39]])
+    world.generic.sends({"summary": words[5]}, "/in/generic")
+    world.admin.post("/api/channels", {"name": lines[10][:200], "kind": "ntfy", "config": {"topic": "t"}})
+    world.admin.files_many(
+        [{"description": text, "source": "operator", "asset": line} for text, line in zip(words, lines, strict=True)]
+    )
+    with desk(world, browser, world.admin) as (page, _):
+        home = f"http://127.0.0.1:{world.port}"
+        ids = world.ada.lists(limit=1000).ids
+        for path in ["/?show=all", "/channels", "/integrations", "/integrations/1", *(f"/i/{id}" for id in ids[::12])]:
+            page.goto(home + path)
+            assert page.evaluate("document.querySelectorAll('script').length") == 4, path
+            assert page.evaluate("document.querySelectorAll('main img, main iframe').length") == 0, path
+        page.goto(f"{home}/i/{ids[-1]}")
+        page.locator("summary").first.click()
+        expect(page.locator("details pre").first).to_contain_text("event_action")
+
+
+def every_page(world: World) -> list[str]:
+    """Each page with something on it."""
+    world.pagerduty.triggers(summary="POS 12 is down", custom_details={"region": "west"})
+    world.pagerduty.triggers(summary="POS 12 is down")
+    world.ada.filed("Charging station 12: no power", severity="high", asset="station-12")
+    world.admin.post("/api/channels", {"name": "Phone", "kind": "ntfy", "config": {"topic": "t"}})
+    world.admin.post("/api/channels", {"name": "Billing", "kind": "webhook", "config": {"url": world.receiver.url}})
+    world.admin.post("/api/subscriptions", {"channel_id": 2})
+    world.ada.filed("Payment page answers 502", severity="critical")
+    world.tells()
+    world.ada.acknowledges(3)
+    paths = ["/", "/?show=all", "/i/1", "/i/3", "/i/999", "/reports/1", "/integrations", "/integrations/1"]
+    return [*paths, "/channels?add=telegram", "/channels?add=ntfy", "/channels/1", "/channels/2", "/a/nonsense"]
+
+
+@pytest.mark.parametrize(
+    ("language", "width", "scheme"),
+    [("en-GB", 1280, "light"), ("en-GB", 360, "dark"), ("ru-RU", 1280, "dark"), ("ru-RU", 360, "light")],
+)
+def test_axe_finds_nothing_serious_on_any_page(
+    world: World, browser: Browser, language: str, width: int, scheme: Scheme
+) -> None:
+    how: Any = {"locale": language, "color_scheme": scheme, "viewport": {"width": width, "height": 900}}
+    paths = every_page(world)
+    home = f"http://127.0.0.1:{world.port}"
+    with desk(world, browser, world.admin, **how) as (page, witness):
+        for path in paths:
+            page.goto(home + path)
+            witness.complaints = [each for each in witness.complaints if "404" not in each]  # the pages that say so
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{path} is too wide"
+            assert serious(page) == [], path
+    context = browser.new_context(**how)
+    page = context.new_page()
+    page.goto(f"{home}/sign-in")
+    assert serious(page) == []
+    context.close()
+
+
+def serious(page: Page) -> list[tuple[str, str]]:
+    """What axe finds that keeps people out: its name, and where."""
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        (each["id"], node["html"])
+        for each in found["violations"]
+        if each["impact"] in SERIOUS
+        for node in each["nodes"]
+    ]
