@@ -54,7 +54,7 @@ MORE: dict[str, dict[str, str]] = {
 }
 
 # Folders under `src/tocsin` that are no features.
-OTHERS = {"cli", "db", "kit", "web"}
+OTHERS = {"cli", "db", "demo", "kit", "web"}
 
 FEATURES = sorted(model.parent for model in PACKAGE.glob("*/model.py"))
 

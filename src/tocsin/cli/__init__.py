@@ -1,10 +1,10 @@
-"""The command line: `tocsin serve`, `settings`, `migrate`, `keys`, `integrations`, `import`."""
+"""The command line: every command of `tocsin`, a module each."""
 
 import sys
 
 import typer
 
-from tocsin.cli import channels, importing, integrations, keys, schema, serve, subscriptions
+from tocsin.cli import channels, demo, importing, integrations, keys, schema, serve, subscriptions
 from tocsin.kit import logs
 from tocsin.settings import WrongSettings
 from tocsin.start import CannotStart, fail
@@ -18,6 +18,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(serve.serve)
+app.command()(demo.demo)
 app.command()(schema.settings)
 app.command()(schema.migrate)
 app.add_typer(keys.app, name="keys")
