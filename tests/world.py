@@ -211,9 +211,10 @@ class World:
         before = len(self._log.events("request"))
         with socket.create_connection((ADDRESS, self.port), timeout=10) as line:
             line.sendall(request)
-        self.run(self._until(lambda: len(self._log.events("request")) > before))
+        self.run(self.until(lambda: len(self._log.events("request")) > before))
 
-    async def _until(self, true: Callable[[], bool]) -> None:
+    async def until(self, true: Callable[[], bool]) -> None:
+        """In the server's loop: as soon as it is true."""
         while not true():
             await asyncio.sleep(0)
 

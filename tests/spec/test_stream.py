@@ -1,8 +1,17 @@
 """The stream: everything that happens, as it happens, once, in order, for whoever may see it."""
 
+import asyncio
+import contextlib
+import socket
+
 import pytest
 
+from tests.running import ADDRESS
 from tests.world import World
+from tocsin.access.model import ENVIRONMENT
+from tocsin.incidents.actions import File, file
+from tocsin.live.hub import Hub
+from tocsin.live.model import Filters
 
 
 def test_it_says_hello_and_then_what_happens(world: World) -> None:
@@ -105,17 +114,67 @@ def test_a_revoked_key_s_stream_ends_and_says_why(world: World) -> None:
         stream.next()
 
 
-def test_who_does_not_read_is_dropped_and_can_resume(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tocsin.live.model.MOST_BEHIND", 5)
-    stream = world.ada.listens()
-    hello = stream.next()
-    drafts = [{"description": f"number {number}", "source": "operator"} for number in range(6)]
-    world.ada.post("/api/incidents/batch", {"incidents": drafts})
-    dropped = stream.next()
-    assert (dropped.name, dropped.said["last"]) == ("dropped", hello.id)
-    again = world.ada.listens(last=dropped.said["last"])
-    again.next()
-    assert len(again.entries(6)) == 6
+def files_many(world: World, count: int) -> None:
+    for start in range(0, count, 1000):
+        drafts = [{"description": f"number {n}", "source": "operator"} for n in range(start, min(count, start + 1000))]
+        assert world.ada.files_many(drafts).status == 200
+
+
+def test_a_storm_drops_nobody_who_reads(world: World) -> None:
+    streams = [who.listens() for who in (world.ada, world.vera, world.admin)]
+    for stream in streams:
+        stream.next()
+    before = world.admin.timeline().entries[-1]["id"]
+    files_many(world, 2500)
+    for stream in streams:
+        assert [entry["id"] for entry in stream.entries(2500)] == list(range(before + 1, before + 2501))
+
+
+def test_who_is_far_behind_goes_on_from_the_database(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.live.hub.KEPT", 10)
+    monkeypatch.setattr("tocsin.live.hub.AT_ONCE", 7)
+    behind, of_one = world.ada.listens("/api/stream?after=0"), world.ada.listens("/api/stream?incident=60")
+    for stream in (behind, of_one):
+        stream.next()
+    files_many(world, 100)
+    assert [entry["incident_id"] for entry in behind.entries(100)] == list(range(1, 101))
+    assert [entry["incident_id"] for entry in of_one.entries(1)] == [60]
+    world.ada.acknowledges(60)
+    for stream in (behind, of_one):
+        assert [entry["kind"] for entry in stream.entries(1)] == ["acknowledged"]
+
+
+def test_others_have_their_turn_while_a_storm_is_handed_out_to_a_thousand(world: World) -> None:
+    async def turns_of_the_loop() -> int:
+        hub, turns = world.service.part(Hub), 0
+        crowd = [await hub.join(ENVIRONMENT, Filters(incident_id=10**9), None) for _ in range(1000)]
+        before = crowd[0].last
+        drafts = [File(f"number {n}", "operator", "new", None, None, ENVIRONMENT) for n in range(500)]
+        await world.service.db.write_many(file, drafts)
+        while any(each.last < before + 500 for each in crowd):
+            await asyncio.sleep(0)
+            turns += any(each.last > before for each in crowd)
+        for each in crowd:
+            hub.leave(each)
+        return turns
+
+    assert world.run(turns_of_the_loop()) >= 40
+
+
+def test_who_reads_nothing_is_cut_off_and_can_resume(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.live.http.PATIENCE", 0.0)
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.connect((ADDRESS, world.port))
+    line.sendall(f"GET /api/stream HTTP/1.1\r\nHost: x\r\nx-api-key: {world.ada.key}\r\n\r\n".encode())
+    hub = world.service.part(Hub)
+    world.run(world.until(lambda: bool(hub._listeners)))
+    while hub._listeners:
+        files_many(world, 1000)
+    with line, contextlib.suppress(ConnectionResetError):
+        while line.recv(65536):
+            pass
+    assert "ASGI callable" not in world.log.text
 
 
 def test_the_end_of_the_server_is_a_goodbye(world: World) -> None:

@@ -1,13 +1,15 @@
 """Uvicorn's HTTP protocol with the one deadline that it lacks: a request's headers must arrive in time.
 
 Without it a caller that sends half a header keeps its connection for ever (slow loris). The body's deadlines stand
-in `kit/receiving.py`.
+in `kit/receiving.py`. And it hands the application a way to cut a connection that takes nothing any more.
 """
 
 from asyncio import TimerHandle, Transport
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from tocsin.kit.answers import HANG_UP
 
 
 class Deadlined(HttpToolsProtocol):
@@ -29,6 +31,7 @@ class Deadlined(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope[HANG_UP] = self.transport.abort  # type: ignore[literal-required]
         if self._timer is None:
             self._expect(TOO_LATE)
 

@@ -15,6 +15,7 @@ TEXT = b"text/plain; charset=utf-8"
 
 
 ANSWERED = "tocsin.answered"  # in the scope: the status that went out
+HANG_UP = "tocsin.hang_up"  # in the scope, where the server is ours: cuts the connection, whatever it still holds
 
 
 class Answer(Response):

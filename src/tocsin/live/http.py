@@ -1,7 +1,7 @@
 """How the log is followed over HTTP: `GET /api/stream`, server-sent events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 
 from starlette.responses import Response
@@ -11,7 +11,7 @@ from tocsin.access.call import Call
 from tocsin.access.guard import Routes
 from tocsin.incidents.model import STATUSES, good_source, good_status
 from tocsin.kit import errors, ids, openapi
-from tocsin.kit.answers import ANSWERED, Answer, Headers
+from tocsin.kit.answers import ANSWERED, HANG_UP, Answer, Headers
 from tocsin.kit.problems import NO_STORE
 from tocsin.live import model
 from tocsin.live.hub import Hub, Listener
@@ -22,6 +22,7 @@ routes = Routes("live")
 STREAM = b"text/event-stream; charset=utf-8"
 HEARTBEAT = 15.0  # seconds of silence after which a comment keeps proxies from hanging up
 PATIENCE = 10.0  # seconds for which a listener may refuse to read
+AT_ONCE = 32 * 1024  # bytes: who reads slowly has that much patience for each of them, and not for a whole page
 RETRY = 1000  # milliseconds after which a browser comes back
 
 AFTER = openapi.Parameter("after", "query", "Resume after this entry, as `Last-Event-ID` does.", openapi.TEXT)
@@ -64,7 +65,9 @@ class Stream(Answer):
                 async with asyncio.timeout(PATIENCE):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:
-            self._listener.end("dropped")
+            # Nothing can be told to a socket that takes nothing. Where it is ours, the connection is cut.
+            self._listener.end("gone")
+            scope.get(HANG_UP, _nothing)()
         finally:
             gone.cancel()
             self._hub.leave(self._listener)
@@ -75,11 +78,10 @@ class Stream(Answer):
     async def _pieces(self) -> AsyncIterator[bytes]:
         yield self._hello
         async for frames in self._hub.frames(self._listener, HEARTBEAT):
-            yield self._say(frames) if frames else model.HEARTBEAT
+            for piece in _cut(self._say(frames) if frames else model.HEARTBEAT):
+                yield piece
         why = self._listener.over or "gone"
-        if why == "dropped":
-            yield model.dropped(self._listener.last)
-        elif why != "gone":
+        if why != "gone":
             yield model.farewell(why)
 
     async def _until_gone(self, receive: Receive) -> None:
@@ -97,7 +99,7 @@ class Stream(Answer):
     response_class=Stream,
 )
 async def stream(call: Call) -> Answer:
-    """Everything that happens, as it happens, as server-sent events: `hello`, `entry`, at the end `bye` or `dropped`.
+    """Everything that happens, as it happens, as server-sent events: `hello`, `entry`, at the end `bye`.
 
     Each `entry` has the entry's id and says what `GET /api/timeline` says of it. With `Last-Event-ID` (or `after`)
     it goes on where it ended, across restarts and processes; without, it begins now.
@@ -116,6 +118,15 @@ async def stream(call: Call) -> Answer:
     listener = await hub.join(who, filters, place)
     hello = b"retry: %d\n" % RETRY + model.event("hello", {"after": listener.last}, listener.last)
     return Stream(hub, listener, hello, lambda frames: b"".join(frame.to(who) for frame in frames))
+
+
+def _cut(said: bytes) -> Iterator[bytes]:
+    for start in range(0, len(said), AT_ONCE):
+        yield said[start : start + AT_ONCE]
+
+
+def _nothing() -> None:
+    """A server that is not ours: it closes the connection when the answer ends unfinished."""
 
 
 def _split(values: list[str]) -> list[str]:

@@ -8,8 +8,6 @@ import msgspec
 from tocsin.access.model import Principal
 from tocsin.timeline.model import Entry
 
-MOST_BEHIND = 1000  # frames that wait for a listener; beyond it, it is dropped and may resume
-
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -73,12 +71,6 @@ def event(name: str, said: Any, id: int | None = None) -> bytes:
 def farewell(why: str) -> bytes:
     """The last event of a stream that the server ends."""
     return event("bye", {"why": why})
-
-
-def dropped(last: int) -> bytes:
-    """What a listener hears that did not read fast enough; it may resume after `last`."""
-    why = "you read more slowly than things happen; resume with Last-Event-ID"
-    return event("dropped", {"why": why, "last": last})
 
 
 HEARTBEAT = b": still here\n\n"
