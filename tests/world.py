@@ -218,6 +218,14 @@ class World:
         while not true():
             await asyncio.sleep(0)
 
+    def aside(self, call: Callable[[], T]) -> Future[T]:
+        """A call in a thread of its own, while the test goes on."""
+        with_one = ThreadPoolExecutor(1)
+        try:
+            return with_one.submit(call)
+        finally:
+            with_one.shutdown(wait=False)
+
     def at_once(self, calls: Sequence[Callable[[], T]]) -> list[T]:
         """Each call in a thread of its own, all of them let go at the same moment."""
         ready = threading.Barrier(len(calls))

@@ -98,6 +98,20 @@ def test_a_session_ends_with_its_key_and_after_thirty_days(world: World) -> None
     assert visitor.gets("/channels").status == 303
 
 
+def test_a_session_lasts_no_longer_than_the_secret_that_opened_it(world: World) -> None:
+    newcomer = world.newcomer("operator")
+    before = world.visits(newcomer)
+    path = f"/api/keys/{(newcomer.key or '').split('_')[1]}/rotate"
+    rotated = world.ada.with_key(world.admin.post(path, {"overlap_seconds": 3600}).json["secret"])
+    during, fresh = world.visits(newcomer), world.visits(rotated)
+    world.clock.forward(minutes=59)
+    assert [each.gets("/channels").status for each in (before, during, fresh)] == [200, 200, 200]
+    world.clock.forward(minutes=1)
+    assert [each.gets("/channels").status for each in (before, during, fresh)] == [303, 303, 200]
+    world.admin.post(path, {"overlap_seconds": 0})
+    assert fresh.gets("/channels").status == 303
+
+
 def test_sessions_of_the_environment_s_key_end_when_it_changes(world: World) -> None:
     world.restarts(api_key="a-key-from-outside-0123456789")
     visitor = Visitor(world)

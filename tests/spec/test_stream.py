@@ -8,10 +8,13 @@ import pytest
 
 from tests.running import ADDRESS
 from tests.world import World
-from tocsin.access.model import ENVIRONMENT
+from tocsin.access.model import ENVIRONMENT, Principal
+from tocsin.db.transaction import Reader
 from tocsin.incidents.actions import File, file
 from tocsin.live.hub import Hub
 from tocsin.live.model import Filters
+from tocsin.timeline.http import visible
+from tocsin.timeline.model import Entry
 
 
 def test_it_says_hello_and_then_what_happens(world: World) -> None:
@@ -114,6 +117,23 @@ def test_a_revoked_key_s_stream_ends_and_says_why(world: World) -> None:
         stream.next()
 
 
+def test_a_stream_ends_with_the_secret_that_opened_it(world: World) -> None:
+    made = world.admin.makes_key("leaked", "operator").json
+    path = f"/api/keys/{made['key']['id']}/rotate"
+    leaked = world.ada.with_key(made["secret"]).listens()
+    leaked.next()
+    overlapping = world.admin.post(path, {"overlap_seconds": 60}).json["secret"]
+    former, current = world.ada.with_key(made["secret"]).listens(), world.ada.with_key(overlapping).listens()
+    former.next()
+    current.next()
+    world.clock.forward(seconds=60)
+    for stream in (leaked, former):
+        assert stream.next().said == {"why": "the key is no longer good"}
+    assert world.ada.filed()["id"] == current.entries(1)[0]["incident_id"]
+    world.admin.post(path, {"overlap_seconds": 0})
+    assert current.next().said == {"why": "the key is no longer good"}
+
+
 def files_many(world: World, count: int) -> None:
     for start in range(0, count, 1000):
         drafts = [{"description": f"number {n}", "source": "operator"} for n in range(start, min(count, start + 1000))]
@@ -211,6 +231,30 @@ def test_a_long_poll_is_answered_when_something_happens(world: World) -> None:
         [lambda: world.ada.get(f"/api/timeline?after={last}&wait=30"), lambda: world.bob.files("now")]
     )
     assert [entry["incident_id"] for entry in waiting.entries] == [filed.incident["id"]]
+
+
+def test_a_long_poll_ends_with_the_secret_that_began_it(world: World) -> None:
+    made = world.admin.makes_key("leaked", "operator").json
+    leaked = world.ada.with_key(made["secret"])
+    last = world.ada.filed()["id"] and world.admin.timeline().entries[-1]["id"]
+    waiting = world.aside(lambda: leaked.get(f"/api/timeline?after={last}&wait=60"))
+    world.admin.post(f"/api/keys/{made['key']['id']}/rotate", {"overlap_seconds": 0})
+    assert waiting.result(20).entries == []
+
+
+def test_who_waits_reads_again_only_when_the_bell_rings(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tocsin.timeline.http.BREATH", 0.01)
+    reads: list[int] = []
+
+    def counted(reader: Reader, who: Principal, after: int, limit: int) -> list[Entry]:
+        reads.append(after)
+        return visible(reader, who, after, limit)
+
+    monkeypatch.setattr("tocsin.timeline.http.visible", counted)
+    last = world.admin.timeline().entries[-1]["id"]
+    reads.clear()
+    assert world.ada.get(f"/api/timeline?after={last}&wait=1").entries == []
+    assert len(reads) <= 2  # a bell that has never rung does not know yet where the log ends
 
 
 def test_a_long_poll_without_news_is_an_empty_page(world: World) -> None:

@@ -54,10 +54,14 @@ class AddPartner:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A session under this secret for whoever brought the key; for the environment's key `key_id` is None."""
+    """A session under this secret for whoever brought the key; for the environment's key `key_id` is None.
+
+    `opened_with` is the hash of the key's secret: a session lasts no longer than what opened it.
+    """
 
     key_id: int | None
     secret_hash: bytes
+    opened_with: bytes | None = None
     request_id: str | None = None
 
 
@@ -89,7 +93,7 @@ def sign_in(tx: Writer, wishes: Sequence[SignIn]) -> list[None]:
     """Sessions for people at the pages."""
     for wish in wishes:
         values = {"secret_hash": wish.secret_hash, "key_id": wish.key_id}
-        store.add_session(tx, {**values, "created_at": tx.now, "expires_at": tx.now + SESSION_LASTS})
+        store.add_session(tx, {**values, "created_at": tx.now, "expires_at": _until(tx, wish)})
         tx.tell(Happening("signed_in", Actor("key", wish.key_id), request_id=wish.request_id))
     return [None for _ in wishes]
 
@@ -115,6 +119,15 @@ def note_use(tx: Writer, wishes: Sequence[Mapping[int, datetime]]) -> list[None]
     if latest:
         store.note_use(tx, latest)
     return [None for _ in wishes]
+
+
+def _until(tx: Writer, wish: SignIn) -> datetime:
+    """When a session ends; one by a secret that was rotated away ends with the overlap."""
+    key = store.key(tx, wish.key_id) if wish.key_id is not None else None
+    longest = tx.now + SESSION_LASTS
+    if key is None or wish.opened_with in (None, key.secret_hash):
+        return longest
+    return min(longest, key.former_until or tx.now)
 
 
 def _each(tx: Writer, wishes: Sequence[W], decide: Callable[[Writer, W], R]) -> list[R | Problem]:
@@ -166,6 +179,7 @@ def _rotate_key(tx: Writer, wish: RotateKey) -> NewKey:
     changed: dict[str, Any] = {"secret_hash": hashed(wish.secret), "rotated_at": tx.now}
     changed |= {"former_hash": key.secret_hash, "former_until": until}
     store.change_key(tx, key.id, changed)
+    store.shorten_sessions(tx, key.id, until)
     tx.tell(Happening("key_rotated", wish.by, refs={"key": key.id}, request_id=wish.request_id))
     return NewKey(_there(store.key(tx, key.id)), written(key.id, wish.secret))
 

@@ -4,6 +4,7 @@ Each process looks at the one-row key version twice a second, so a revoked key i
 """
 
 import hmac
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from tocsin.access import actions, store
@@ -39,11 +40,15 @@ class Directory:
         if key is None or not key.opens_with(parts[1], now):
             return self._from_environment(text)
         self._note(key.id, now)
-        return principal
+        # A former secret is rare: a rotation's overlap.
+        return principal if parts[1] == key.secret_hash else replace(key.principal, opened_with=parts[1])
 
     def still_good(self, who: Principal) -> bool:
-        """Whether somebody who came in by a key may stay: a stream outlives its request."""
-        return self.by_id(who.key_id) is not None
+        """Whether somebody who came in by a key may stay: a stream outlives its request, and may outlive its secret."""
+        if who.key_id is None or who.opened_with is None:
+            return self.by_id(who.key_id) is not None
+        key, _ = self._keys.get(who.key_id, (None, None))
+        return key is not None and key.opens_with(who.opened_with, self._db.clock())
 
     def by_id(self, key_id: int | None) -> Principal | None:
         """Whose key has this id, if it is good; None stands for the environment's key."""

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
@@ -77,6 +77,8 @@ class Principal:
     partner: str | None = None  # the slug
     # Whoever holds the phone on which a channel's button was pressed.
     channel_id: int | None = None
+    # The hash of the secret that was brought: a stream that it opened ends when it is no longer good.
+    opened_with: bytes | None = field(default=None, compare=False, repr=False)
 
     @property
     def sees_all(self) -> bool:
@@ -131,7 +133,7 @@ class Key:
 
     @property
     def principal(self) -> Principal:
-        return Principal(self.id, self.role, self.name, self.partner_id, self.partner)
+        return Principal(self.id, self.role, self.name, self.partner_id, self.partner, opened_with=self.secret_hash)
 
 
 @dataclass(frozen=True, slots=True)

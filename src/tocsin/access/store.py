@@ -80,6 +80,11 @@ def end_session(tx: Writer, secret_hash: bytes) -> None:
     tx.run(delete(session).where(session.c.secret_hash == secret_hash))
 
 
+def shorten_sessions(tx: Writer, key_id: int, until: datetime) -> None:
+    """A key's sessions end then, if they would last longer: the secret that opened them is good no longer."""
+    tx.run(update(session).where(session.c.key_id == key_id, session.c.expires_at > until).values(expires_at=until))
+
+
 def forget_sessions(tx: Writer) -> None:
     """Those that have ended, if there are any: a transaction that changes nothing costs no commit."""
     if tx.row(ENDED_SESSION, {"now": tx.now}) is not None:

@@ -125,10 +125,17 @@ async def read_timeline(call: Call) -> Answer:
     while True:
         seen = bell.newest
         entries = await call.db.read(visible, call.principal, after, limit + 1)
-        left = until - asyncio.get_running_loop().time()
-        if entries or left <= 0 or call.service.stopping or not call.service.directory.still_good(call.principal):
+        if entries or not await _news(call, bell, seen, until):
             return found(page(entries, limit, call.principal))
-        await bell.rung(seen, min(left, BREATH))
+
+
+async def _news(call: Call, bell: Bell, seen: int, until: float) -> bool:
+    """Waits for the bell; false where it did not ring, or this caller may wait no longer. Reads nothing."""
+    loop, service = asyncio.get_running_loop(), call.service
+    while (left := until - loop.time()) > 0 and not service.stopping and service.directory.still_good(call.principal):
+        if await bell.rung(seen, min(left, BREATH)):
+            return True
+    return False
 
 
 def _wait(call: Call) -> float:

@@ -34,7 +34,8 @@ async def sign_in(call: Call) -> Answer:
     if not who.sees_all:
         return render.page(call, "sign_in.html", 403, to=to, trouble="role")
     secret = new_session_secret(who.key_id)
-    wish = actions.SignIn(who.key_id, call.service.directory.session_hash(secret), call.request_id)
+    hash = call.service.directory.session_hash(secret)
+    wish = actions.SignIn(who.key_id, hash, who.opened_with, call.request_id)
     await call.db.write(actions.sign_in, wish)
     return entrance.seen_other(to, [entrance.cookie(call, secret)])
 
