@@ -1,4 +1,4 @@
-"""The other ends of the test language: `world.phone.shows("New: POS 12 is down")`, `world.mailbox.mails`.
+"""The other ends of the test language: `world.phone.texts == ["CRITICAL: POS 12 is down"]`, `world.mailbox.mails`.
 
 A receiver is a real HTTP server on a port of its own: it stands for Telegram, ntfy and whatever takes webhooks.
 """

@@ -38,8 +38,8 @@ def test_the_phone_says_what_is_wrong_how_bad_since_when_and_how_often(world: Wo
     world.tells()
     (message,) = world.phone.messages
     lines = message["text"].split("\n")
-    assert lines[0] == "<b>New: POS 12 &lt;is&gt; down</b>"
-    assert lines[-4:] == ["Severity: critical", "What: pos-12", "Since: 2026-11-23 08:15 UTC", "Source: monitoring"]
+    assert lines[0] == "<b>CRITICAL: POS 12 &lt;is&gt; down</b>"
+    assert lines[1:3] == ["#1 · pos-12 · monitoring", "Since 08:15 UTC, just now"]
     assert (message["chat_id"], message["parse_mode"]) == ("1", "HTML")
 
 
@@ -51,8 +51,8 @@ def test_repeats_are_not_told_and_the_end_is(world: World) -> None:
     world.clock.forward(minutes=42)
     world.pagerduty.resolves()
     world.tells()
-    assert world.phone.texts == ["New: POS 12 is down", "Resolved: POS 12 is down"]
-    assert "It lasted 42 min." in world.phone.messages[1]["text"]
+    assert world.phone.texts == ["CRITICAL: POS 12 is down", "Resolved after 42 min: POS 12 is down"]
+    assert "From 08:15 to 08:57 UTC\nReports: 3" in world.phone.messages[1]["text"]
     assert "callback_data" not in json.dumps(world.phone.messages[1])
 
 
@@ -68,7 +68,11 @@ def test_reopened_and_worse_are_told(world: World) -> None:
     world.tells()
     world.ada.moves(id, "open")
     world.tells()
-    assert [text.split(":")[0] for text in world.phone.texts] == ["Worse", "Resolved", "Again"]
+    assert [text.split(":")[0] for text in world.phone.texts] == [
+        "HIGH (was low)",
+        "Resolved after 0 s",
+        "CRITICAL, open again",
+    ]
 
 
 def test_subscriptions_choose_by_severity_and_source(world: World) -> None:
@@ -130,14 +134,14 @@ def test_a_mail_is_a_thread_of_its_incident_and_no_text_becomes_a_header(world: 
     first, second = world.mailbox.mails
     assert first["to"] == "ada@example.com, bob@example.com"
     assert first["bcc"] is None
-    assert first["subject"].startswith("New: POS 12 is down")
+    assert first["subject"].startswith("MEDIUM: POS 12 is down")
     assert first["auto-submitted"] == "auto-generated"
     assert first["message-id"] != second["message-id"]
     assert first["references"] == second["references"] == f"<incident-{id}@example.com>"
     plain = first.get_body(("plain",))
     assert plain is not None
-    text = plain.get_content()
-    assert "Severity: medium" in text
+    text = plain.get_content().replace("\r\n", "\n")
+    assert f"#{id} · operator\nSince 08:15 UTC, just now\ndown\n" in text
     assert re.search(r"Acknowledge: http\S+/a/\S+", text)
 
 
@@ -147,8 +151,8 @@ def test_ntfy_gets_a_title_a_priority_and_a_button(world: World) -> None:
     world.tells()
     (came,) = world.receiver.came
     said = came.json
-    assert (said["topic"], said["title"], said["priority"]) == ("field", "Новый: Касса 12 не отвечает", 5)
-    assert "Серьёзность: критическая" in said["message"]
+    assert (said["topic"], said["title"], said["priority"]) == ("field", "КРИТИЧНО: Касса 12 не отвечает", 5)
+    assert said["message"] == "#1 · оператор\nС 08:15 UTC, только что"
     (action,) = said["actions"]
     assert (action["action"], action["method"], action["label"]) == ("http", "POST", "Принять")
 
@@ -160,18 +164,18 @@ def test_a_burst_is_folded_into_one_message_that_counts(world: World) -> None:
     for number in range(12):
         world.ada.files(f"number {number}", severity="critical" if number == 7 else "low")
     world.tells()
-    assert world.phone.texts == ["New: the first"]
+    assert world.phone.texts == ["MEDIUM: the first"]
     world.clock.forward(seconds=10)
     world.tells()
-    assert world.phone.texts[1:] == ["12 new incidents"]
+    assert world.phone.texts[1:] == ["12 new incidents, worst: CRITICAL"]
     lines = world.phone.messages[1]["text"].split("\n")
-    assert lines[1] == "• number 7 (critical)"
+    assert lines[1] == "• CRITICAL: number 7 (#9)"
     assert len(lines) == 12
     assert lines[-1] == "… and 2 more"
     world.clock.forward(seconds=10)
     world.ada.files("later")
     world.tells()
-    assert world.phone.texts[2:] == ["New: later"]
+    assert world.phone.texts[2:] == ["MEDIUM: later"]
 
 
 def test_a_storm_of_one_moment_is_one_message(world: World) -> None:
@@ -179,7 +183,7 @@ def test_a_storm_of_one_moment_is_one_message(world: World) -> None:
     drafts = [{"description": f"number {number}", "source": "operator"} for number in range(30)]
     assert world.ada.post("/api/incidents/batch", {"incidents": drafts}).status == 200
     world.tells()
-    assert world.phone.texts == ["30 new incidents"]
+    assert world.phone.texts == ["30 new incidents, worst: MEDIUM"]
     id = world.ada.lists().ids[0]
     (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
     assert told["state"] in ("carried", "sent")

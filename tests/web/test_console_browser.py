@@ -68,7 +68,9 @@ def test_the_thread_from_an_alert_to_its_end(world: World, browser: Browser) -> 
         expect(page.get_by_text("Nothing is wrong.")).to_be_visible()
         expect(beside.get_by_text("Всё спокойно.")).to_be_visible()
         world.tells()
-        assert world.phone.texts == ["New: Station 12 has no power", "Resolved: Station 12 has no power"]
+        opened, resolved = world.phone.texts
+        assert opened == "CRITICAL: Station 12 has no power"
+        assert resolved.startswith("Resolved after ")
 
 
 def test_an_open_incident_moves_and_keeps_what_was_unfolded(world: World, browser: Browser) -> None:

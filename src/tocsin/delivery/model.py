@@ -120,6 +120,7 @@ class Message:
     acknowledge: str | None = None  # a link; None where there is nothing to acknowledge
     token: str | None = None  # the same for a button
     shown: bytes = b"null"  # the incident as the API shows it, for machines
+    was: str | None = None  # the severity before a rise
 
     @property
     def incident(self) -> Incident | None:

@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ from tocsin.db.engine import Database
 from tocsin.db.transaction import Reader
 from tocsin.delivery import links, model, outbox, store
 from tocsin.delivery.channels import KINDS
-from tocsin.delivery.model import Answer, Channel, Mail, Message, Verdict
+from tocsin.delivery.model import Answer, Channel, Mail, Message, Notification, Verdict
 from tocsin.delivery.outbox import Claim, Claimed, Settled
 from tocsin.delivery.transport import Way
 from tocsin.incidents import store as incidents
@@ -29,6 +30,7 @@ from tocsin.kit.errors import Problem
 from tocsin.kit.keyring import Keyring, Unsealable
 from tocsin.kit.nudge import Nudge
 from tocsin.settings import Settings
+from tocsin.timeline import store as timeline
 
 log = structlog.get_logger("tocsin.delivery")
 
@@ -120,7 +122,10 @@ class Sender:
         except Unsealable as problem:
             return Answer(None, f"not sent: its secrets are {problem}")
         kind = KINDS[channel.kind]
-        out = kind.render(self._message(claimed, channel, found), channel.config, secrets)
+        message = self._message(claimed, channel, found)
+        if message.event == "raised":
+            message = replace(message, was=await self._db.read(_severity_before, claimed.leader))
+        out = kind.render(message, channel.config, secrets)
         if isinstance(out, Mail):
             return await self._way.mail(out, model.DEADLINE)
         answer, body = await self._way.send(out, model.DEADLINE)
@@ -167,6 +172,14 @@ def _what_it_needs(
     reader: Reader, channel_id: int, incident_ids: Sequence[int]
 ) -> tuple[Channel | None, list[Incident]]:
     return store.one_channel(reader, channel_id), incidents.many(reader, incident_ids)
+
+
+def _severity_before(reader: Reader, rise: Notification) -> str | None:
+    """From what an incident had risen when this was queued."""
+    entry_id = rise.entry_id or 0
+    for entry in timeline.of_incident(reader, rise.incident_id or 0, entry_id - 1, 1):
+        return str(entry.changes["severity"][0]) if entry.id == entry_id and "severity" in entry.changes else None
+    return None
 
 
 def _figures(channel: Channel | None, claimed: Claimed, verdict: Verdict, now: datetime) -> None:

@@ -23,7 +23,8 @@ TAGS = {
     "reopened": "rotating_light",
     "resolved": "white_check_mark",
 }
-LONGEST_TITLE, LONGEST_TEXT = 250, 3500  # ntfy turns longer texts into attachments
+LONGEST_TITLE = 250
+LONGEST_TEXT = 3500  # bytes: ntfy turns a text of more than 4,096 into an attachment
 
 
 class Ntfy:
@@ -48,7 +49,7 @@ class Ntfy:
         body: dict[str, Any] = {
             "topic": config["topic"],
             "title": cut(words.headline(message, language), LONGEST_TITLE),
-            "message": cut("\n".join(words.lines(message, language)), LONGEST_TEXT),
+            "message": _within("\n".join(words.lines(message, language)), LONGEST_TEXT),
             "priority": 2 if over else PRIORITIES[worst],
             "tags": [TAGS[message.event]] if message.event in TAGS else [],
         }
@@ -64,6 +65,12 @@ class Ntfy:
 
     def answered(self, status: int, body: bytes) -> Answer:
         return kind.plain(status, body)
+
+
+def _within(text: str, most: int) -> str:
+    """At most so many bytes; a cut is seen."""
+    raw = text.encode()
+    return text if len(raw) <= most else raw[: most - len("…".encode())].decode(errors="ignore") + "…"
 
 
 NTFY = Ntfy()
