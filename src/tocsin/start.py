@@ -19,6 +19,8 @@ from tocsin.db.batcher import CANNOT_WRITE, DatabaseRefused
 from tocsin.db.engine import try_to_write
 from tocsin.db.migrate import SchemaState, SchemaTooNew
 from tocsin.db.transaction import CLOCK, Writer
+from tocsin.delivery import reach
+from tocsin.delivery import store as deliveries
 from tocsin.kit.errors import Problem, Unavailable
 from tocsin.settings import Settings, WrongSettings, unknown_names, without_password
 from tocsin.timeline import log as timeline
@@ -28,7 +30,7 @@ log = structlog.get_logger("tocsin")
 LOCK_FILE = "serve.lock"
 FIRST_KEY_FILE = "first-key"
 
-FirstKey = Callable[[Writer], NewKey | None]
+Found = tuple[NewKey | None, frozenset[str]]
 
 
 class CannotStart(Exception):
@@ -42,17 +44,18 @@ class Prepared:
     first_key: str | None
     originals: int | None
     release: Callable[[], None]
+    channels: frozenset[str] = frozenset()  # the kinds of those that are in use
 
 
 def prepare(settings: Settings) -> Prepared:
     """Everything that must be true before serving; raises `CannotStart`."""
     release = hold_data(settings)
     try:
-        before, first = _up_to_date(settings, lambda tx: _made_ready(tx, settings))
+        before, (first, channels) = _up_to_date(settings, lambda tx: _made_ready(tx, settings))
     except BaseException:
         release()
         raise
-    return Prepared(first.text if first is not None else None, before.originals, release)
+    return Prepared(first.text if first is not None else None, before.originals, release, channels)
 
 
 def prepare_beside(settings: Settings) -> None:
@@ -83,6 +86,7 @@ def notes(settings: Settings, prepared: Prepared) -> list[str]:
         )
     if settings.postgres_url is None:
         said += library_warnings()
+    said += reach.missing(settings, prepared.channels)
     said += [f"{name} is no setting of Tocsin's: `tocsin settings` lists them" for name in _strangers()]
     return said
 
@@ -137,7 +141,7 @@ def hold_data(settings: Settings) -> Callable[[], None]:
     return lambda: os.close(descriptor)
 
 
-def _up_to_date(settings: Settings, then: FirstKey | None) -> tuple[SchemaState, NewKey | None]:
+def _up_to_date(settings: Settings, then: Callable[[Writer], Found] | None) -> tuple[SchemaState, Found]:
     try:
         return migrate.bring_up_to_date(settings, timeline.append, then)
     except SchemaTooNew as problem:
@@ -147,10 +151,10 @@ def _up_to_date(settings: Settings, then: FirstKey | None) -> tuple[SchemaState,
         raise CannotStart(f"{_where(settings)} cannot be used: {why}") from None
 
 
-def _made_ready(tx: Writer, settings: Settings) -> NewKey | None:
+def _made_ready(tx: Writer, settings: Settings) -> Found:
     """Writes even where there is nothing to be written: a read-only database should be heard of now."""
     try_to_write(tx, [None])
-    return _first_key(tx, settings)
+    return _first_key(tx, settings), frozenset(each.kind for each in deliveries.channels(tx))
 
 
 def _first_key(tx: Writer, settings: Settings) -> NewKey | None:

@@ -37,6 +37,7 @@ MORE: dict[str, dict[str, str]] = {
         "told": "the routes of what was told: http.py has those of channels",
         "shapes": "what may be sent and what is said: http.py holds the routes",
         "drafts": "what drafts of channels mean: http.py and the command line share it",
+        "reach": "what a channel needs of the settings: start.py, http.py and the command line say it",
         "kind": "what a kind of channel is; each stands in `channels/`",
         "words": "what a message says to people, in both languages",
         "links": "signed links and buttons",

@@ -125,3 +125,64 @@ def test_bad_subscriptions_say_what_would_be_right(world: World, draft: dict[str
     id = adds(world, "ntfy").json["channel"]["id"]
     answer = world.admin.post("/api/subscriptions", {"channel_id": id, **draft})
     assert (answer.status, answer.fields) == (422, [field])
+
+
+@pytest.mark.parametrize(
+    ("url", "setting"),
+    [
+        ("https://hooks.example.com:22/", "TOCSIN_ALLOWED_PORTS"),
+        ("http://10.0.0.1/x", "TOCSIN_ALLOWED_TARGETS"),
+        ("http://[::1]/", "TOCSIN_ALLOWED_TARGETS"),
+        ("http://localhost/", "TOCSIN_ALLOWED_TARGETS"),
+    ],
+)
+def test_an_address_that_nothing_could_be_sent_to_is_refused_at_once(world: World, url: str, setting: str) -> None:
+    world.restarts(allowed_targets="", allowed_ports="80,443")
+    refused = adds(world, "webhook", url=url)
+    assert refused.fields == ["config.url"]
+    assert setting in refused.detail
+    assert adds(world, "ntfy", url=url).fields == ["config.url"]
+    id = adds(world, "webhook").json["channel"]["id"]
+    assert world.admin.ask("PATCH", f"/api/channels/{id}", {"config": {"url": url}}).fields == ["config.url"]
+    world.restarts(allowed_targets="10.0.0.0/8, localhost, ::1", allowed_ports="*")
+    assert world.admin.ask("PATCH", f"/api/channels/{id}", {"config": {"url": url}}).status == 200
+
+
+def test_going_over_to_telegram_s_webhook_shows_its_secret_and_leaving_forgets_it(world: World) -> None:
+    id = adds(world, "telegram").json["channel"]["id"]
+    path, chat = f"/api/channels/{id}", DRAFTS["telegram"]["chat"]
+
+    def goes(updates: str, **how: Any) -> Any:
+        return world.admin.ask("PATCH", path, {"config": {"chat": chat, "updates": updates}}, **how)
+
+    def opens(secret: str) -> bool:
+        headers = {"x-telegram-bot-api-secret-token": secret}
+        return world.stranger.ask("POST", f"/in/telegram/{id}", {}, headers=headers).status == 200
+
+    assert goes("webhook", once="a").fields == ["Idempotency-Key"]
+    first = goes("webhook").json["secret"]
+    assert opens(first)
+    assert goes("webhook", once="a").json["secret"] is None, "it is known already"
+    assert opens(first)
+    assert goes("polling").json["secret"] is None
+    assert not opens(first)
+    second = goes("webhook").json["secret"]
+    assert second != first
+    assert opens(second)
+
+
+def test_another_key_of_the_instance_is_said_and_new_secrets_need_no_old_ones(world: World) -> None:
+    telegram, webhook = (f"/api/channels/{adds(world, kind).json['channel']['id']}" for kind in ("telegram", "webhook"))
+    world.restarts(secret_key="another key of this instance, long enough")
+    config = {"chat": "1", "updates": "webhook"}
+    assert world.admin.ask("PATCH", telegram, {"config": config}).problem == "sealed"
+    assert world.stranger.post("/in/telegram/1", {}).problem == "unavailable"
+    assert world.admin.ask("PATCH", webhook, {"config": DRAFTS["webhook"]}).problem == "sealed"
+    refused = world.admin.post(f"{webhook}/rotate", {"overlap_seconds": 60})
+    assert (refused.problem, "TOCSIN_SECRET_KEY" in refused.detail) == ("sealed", True)
+    assert world.admin.ask("PATCH", webhook, {"name": "only its name"}).status == 200
+    assert world.admin.post(f"{webhook}/rotate", {"overlap_seconds": 0}).json["secret"].startswith("whsec_")
+    assert world.admin.ask("PATCH", webhook, {"config": DRAFTS["webhook"]}).status == 200
+    secret = world.admin.ask("PATCH", telegram, {"config": {**config, "token": BOT}}).json["secret"]
+    headers = {"x-telegram-bot-api-secret-token": secret}
+    assert world.stranger.ask("POST", "/in/telegram/1", {}, headers=headers).status == 200

@@ -14,7 +14,7 @@ from tocsin.access.http import overlap
 from tocsin.cli.direct import keyring, on_database
 from tocsin.db.engine import Database
 from tocsin.db.transaction import CLOCK
-from tocsin.delivery import actions, drafts, outbox, store
+from tocsin.delivery import actions, drafts, outbox, reach, store
 from tocsin.delivery.model import Channel, Notification
 from tocsin.kit.clock import rfc3339
 from tocsin.start import CannotStart
@@ -159,7 +159,7 @@ def _add(name: str, kind: str, config: Mapping[str, Any]) -> tuple[Channel, str 
     settings = chosen.load()
 
     async def make(db: Database) -> tuple[Channel, str | None]:
-        wish, secret = drafts.new_channel(name, kind, config, CLOCK, keyring(settings))
+        wish, secret = drafts.new_channel(name, kind, config, CLOCK, keyring(settings), settings)
         return await db.write(actions.add_channel, wish), secret
 
     made, secret = on_database(make, settings)
@@ -167,6 +167,8 @@ def _add(name: str, kind: str, config: Mapping[str, Any]) -> tuple[Channel, str 
     words.print(f"Channel {made.id} ({made.name}) is made. Nobody is told yet:", style="dim", highlight=False)
     hint = f"tocsin subscriptions add --channel {made.id} --severity high+"
     words.print(hint, markup=False, highlight=False)
+    for lack in reach.missing(settings, {kind}):
+        words.print(f"! {lack}", style="yellow", markup=False, highlight=False)
     return made, secret
 
 

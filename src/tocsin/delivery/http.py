@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import structlog
 
-from tocsin.access.call import Call, found, the_only
+from tocsin.access.call import Call, found, idempotency_key, the_only
 from tocsin.access.guard import Routes
 from tocsin.access.http import Rotation, overlap
 from tocsin.db.once import Kept
@@ -31,7 +32,10 @@ from tocsin.delivery.shapes import (
 from tocsin.incidents import shapes as incident_shapes
 from tocsin.kit import bodies, errors, ids, openapi, paging, receiving
 from tocsin.kit.answers import Answer
+from tocsin.kit.keyring import Unsealable
 from tocsin.kit.problems import NO_STORE
+
+log = structlog.get_logger("tocsin.delivery")
 
 routes = Routes("channels")
 
@@ -65,8 +69,9 @@ HOOK = b"x-telegram-bot-api-secret-token"
 async def add_channel(call: Call) -> Answer:
     """Make a channel. Its secrets are sealed; what its receiver needs is in this answer and nowhere else."""
     draft: ChannelDraft = call.content
+    service = call.service
     wish, secret = drafts.new_channel(
-        draft.name, draft.kind, draft.config, call.actor, call.service.keyring, call.request_id
+        draft.name, draft.kind, draft.config, call.actor, service.keyring, service.settings, call.request_id
     )
     return await call.write(actions.add_channel, [wish], lambda results: _new(the_only(results), secret, 201))
 
@@ -98,16 +103,20 @@ async def read_channel(call: Call) -> Answer:
     may="channels:manage",
     takes=ChannelEdit,
     nested=True,
-    gives=ChannelAnswer,
+    gives=NewChannelAnswer,
     parameters=(CHANNEL_ID,),
-    refuses=(errors.NotFound, errors.AlreadyThere),
+    refuses=(errors.NotFound, errors.AlreadyThere, errors.Sealed),
 )
 async def change_channel(call: Call) -> Answer:
-    """Change its name, or its settings as a whole."""
+    """Change its name, or its settings as a whole. On going over to Telegram's webhook `secret` is what it sends."""
     edit: ChannelEdit = call.content
-    before = await channel_of(call)
-    wish = drafts.changed_channel(before, edit.name, edit.config, call.actor, call.service.keyring, call.request_id)
-    return await call.write(actions.change_channel, [wish], lambda results: _kept(the_only(results)))
+    before, service = await channel_of(call), call.service
+    wish, secret = drafts.changed_channel(
+        before, edit.name, edit.config, call.actor, service.keyring, service.settings, call.request_id
+    )
+    if secret is not None and idempotency_key(call.headers_seen) is not None:
+        raise errors.Invalid.field("Idempotency-Key", "is not taken here: this answer holds a secret and is never kept")
+    return await call.write(actions.change_channel, [wish], lambda results: _new(the_only(results), secret, 200))
 
 
 @routes.add(
@@ -153,7 +162,7 @@ async def test_channel(call: Call) -> Answer:
     empty_too=True,
     gives=NewChannelAnswer,
     parameters=(CHANNEL_ID,),
-    refuses=(errors.NotFound,),
+    refuses=(errors.NotFound, errors.Sealed),
     once=False,
 )
 async def rotate_channel(call: Call) -> Answer:
@@ -216,7 +225,11 @@ async def telegram(call: Call) -> Answer:
         call.receive, seen, most=MOST_UPDATE, chunk=settings.chunk_deadline, whole=settings.body_deadline
     )
     channel = await channel_of(call)
-    hook = str(unsealed(call.service.keyring, channel).get("hook", ""))
+    try:
+        hook = str(unsealed(call.service.keyring, channel).get("hook", ""))
+    except Unsealable as problem:
+        log.warning("Telegram's door is closed", channel=channel.id, problem=str(problem))
+        raise errors.Unavailable("This door is closed until its secrets can be opened; the log says why.") from None
     if not hook or not hmac.compare_digest(seen.get(HOOK, b""), hook.encode()):
         raise errors.WrongKey("This is not the secret that Telegram was given for this channel.")
     await call.service.part(Buttons).heard(channel, bodies.strictly(raw))
@@ -231,10 +244,6 @@ def id_of(call: Call, name: str) -> int:
 async def channel_of(call: Call) -> Channel:
     """The channel that a path names; raises `NotFound`."""
     return model.in_use(await call.db.read(store.one_channel, id_of(call, "channel_id")))
-
-
-def _kept(each: Channel) -> Kept:
-    return Kept(200, msgspec.json.encode(ChannelAnswer(channel_view(each))))
 
 
 def _new(each: Channel, secret: str | None, status: int) -> Kept:

@@ -7,7 +7,7 @@
     ├── NotFound 404             NoSuchPath 404
     ├── WrongMethod 405
     ├── TooSlow 408
-    ├── RefusedMove 409          AlreadyThere 409
+    ├── RefusedMove 409          AlreadyThere 409    Sealed 409: with another key of the instance
     ├── VersionMismatch 412
     ├── TooLarge 413
     ├── WrongContentType 415
@@ -98,6 +98,11 @@ class RefusedMove(Problem):
 class AlreadyThere(Problem):
     status, slug, title = 409, "already-there", "This exists already"
     meaning = "Something with this name exists; choose another name or use the one that is there."
+
+
+class Sealed(Problem):
+    status, slug, title = 409, "sealed", "The secrets cannot be opened"
+    meaning = "They were sealed with another TOCSIN_SECRET_KEY: put that one back, or give the secrets anew."
 
 
 class VersionMismatch(Problem):

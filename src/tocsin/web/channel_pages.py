@@ -56,8 +56,8 @@ async def add_channel(call: Call) -> Answer:
     form: Form = call.content
     kind = form.text("kind")
     config = {name: form.text(name) for name in FIELDS.get(kind, ()) if form.text(name)}
-    by, keyring = call.actor, call.service.keyring
-    wish, secret = drafts.new_channel(form.text("name"), kind, config, by, keyring, call.request_id)
+    by, keyring, settings = call.actor, call.service.keyring, call.service.settings
+    wish, secret = drafts.new_channel(form.text("name"), kind, config, by, keyring, settings, call.request_id)
     made: Channel = await call.db.write(actions.add_channel, wish)
     return _made(call, made, secret, 201) if secret is not None else entrance.seen_other(f"/channels/{made.id}")
 

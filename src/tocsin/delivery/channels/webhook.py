@@ -56,7 +56,7 @@ def rotated(secrets: Mapping[str, Any], until: datetime) -> dict[str, Any]:
 
 def good_secrets(secrets: Mapping[str, Any], at: datetime) -> list[str]:
     """The secrets that a message is signed with at this time."""
-    former = [secrets["former"]] if secrets.get("former_until", 0) > at.timestamp() else []
+    former = [secrets["former"]] if secrets.get("former_until", 0) > at.timestamp() and secrets["former"] else []
     return [secrets["secret"], *former]
 
 
