@@ -1,5 +1,6 @@
-"""`tocsin channels add|list|test|log|rotate|remove`: by what people and machines are told."""
+"""`tocsin channels add|list|test|log|retry|rotate|remove`: by what people and machines are told."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -15,8 +16,9 @@ from tocsin.cli.direct import keyring, on_database
 from tocsin.db.engine import Database
 from tocsin.db.transaction import CLOCK
 from tocsin.delivery import actions, drafts, outbox, reach, store
-from tocsin.delivery.model import Channel, Notification
+from tocsin.delivery.model import UNDER_WAY, Channel, Notification
 from tocsin.kit.clock import rfc3339
+from tocsin.kit.errors import Problem
 from tocsin.start import CannotStart
 
 app = typer.Typer(help="Make, list, test and remove channels.", no_args_is_help=True)
@@ -25,6 +27,7 @@ app.add_typer(add, name="add")
 
 WHICH = typer.Argument(..., help="Its id or its name, as `tocsin channels list` shows them.")
 NAME = typer.Option(..., help="What it is called: it stands in the timeline.")
+LONGEST_LOOK, LOOK = 15.0, 0.2  # seconds: an attempt takes ten at most
 LANGUAGE = typer.Option("en", help="In which language it is told: en or ru.")
 
 
@@ -89,14 +92,26 @@ def list_channels() -> None:
 
 @app.command("test")
 def send_test(which: str = WHICH) -> None:
-    """Queue a test message; the running server sends it. `tocsin channels log` says what came of it."""
+    """Send a test message by the running server, and say what came of it."""
 
     async def send(db: Database) -> Notification:
         queued: Notification = await db.write(outbox.send_test, named(await _all(db), which).id)
-        return queued
+        return await _outcome(db, queued)
 
-    queued = on_database(send)
-    print(f"Queued as notification {queued.id}; the running server sends it.")
+    _say(on_database(send))
+
+
+@app.command()
+def retry(
+    notification: int = typer.Argument(..., help="Its id, as `tocsin channels log` shows it."),
+) -> None:
+    """Try a message again that was given up, by the running server, and say what came of it."""
+
+    async def again(db: Database) -> Notification:
+        queued: Notification = await db.write(outbox.retry, notification)
+        return await _outcome(db, queued)
+
+    _say(on_database(again))
 
 
 @app.command("log")
@@ -106,11 +121,12 @@ def show_log(which: str = WHICH, last: int = typer.Option(20, min=1, max=1000, h
     async def look(db: Database) -> list[Notification]:
         return await db.read(store.notifications_of_channel, named(await _all(db), which).id, None, last)
 
-    table = _table("Notification", "At", "Event", "Incident", "State", "Attempts", "Why")
+    table = _table("Id", "At (UTC)", "Event", "State")
+    table.add_column("Why", overflow="fold", min_width=24)  # 80 columns hold all of a line but a long reason
     for each in on_database(look):
-        incident = str(each.incident_id) if each.incident_id is not None else ""
-        row = (str(each.id), rfc3339(each.created_at), each.event, incident, each.state, str(each.attempts))
-        table.add_row(*row, Text(each.reason or ""))
+        event = each.event if each.incident_id is None else f"{each.event} #{each.incident_id}"
+        state = each.state if each.attempts < 2 else f"{each.state}, {each.attempts}"
+        table.add_row(str(each.id), f"{each.created_at:%m-%d %H:%M:%S}", event, state, Text(each.reason or ""))
     Console().print(table)
 
 
@@ -121,7 +137,10 @@ def rotate(
 ) -> None:
     """Give a webhook a new signing secret and print it."""
     settings = chosen.load()
-    kept_for = overlap(round(timedelta(hours=overlap_hours).total_seconds()))
+    try:
+        kept_for = overlap(round(timedelta(hours=overlap_hours).total_seconds()))
+    except (Problem, OverflowError, ValueError):
+        raise CannotStart("--overlap-hours must be from 0 to 720 (30 days)") from None
 
     async def change(db: Database) -> str:
         each = named(await _all(db), which)
@@ -170,6 +189,30 @@ def _add(name: str, kind: str, config: Mapping[str, Any]) -> tuple[Channel, str 
     for lack in reach.missing(settings, {kind}):
         words.print(f"! {lack}", style="yellow", markup=False, highlight=False)
     return made, secret
+
+
+async def _outcome(db: Database, queued: Notification) -> Notification:
+    """As it is after an attempt of the server's; raises `CannotStart` where nobody made one."""
+    for _ in range(round(LONGEST_LOOK / LOOK)):
+        now = await db.read(store.one_notification, queued.id)
+        if now is not None and (now.state not in UNDER_WAY or _tried(now, queued)):
+            return now
+        await asyncio.sleep(LOOK)
+    raise CannotStart(f"notification {queued.id} waits: no server has sent it in {LONGEST_LOOK:g} s; is one running?")
+
+
+def _tried(now: Notification, before: Notification) -> bool:
+    return now.state == "waiting" and now.attempts > before.attempts
+
+
+def _say(told: Notification) -> None:
+    """What came of it; fails where nobody was told."""
+    if told.state == "sent":
+        print(f"Notification {told.id} is sent: {told.reason}.")
+        return
+    if told.state == "dead":
+        raise CannotStart(f"notification {told.id} is given up: {told.reason}")
+    raise CannotStart(f"notification {told.id} did not get through and is tried again: {told.reason}")
 
 
 async def _all(db: Database) -> list[Channel]:
