@@ -186,3 +186,18 @@ def test_another_key_of_the_instance_is_said_and_new_secrets_need_no_old_ones(wo
     secret = world.admin.ask("PATCH", telegram, {"config": {**config, "token": BOT}}).json["secret"]
     headers = {"x-telegram-bot-api-secret-token": secret}
     assert world.stranger.ask("POST", "/in/telegram/1", {}, headers=headers).status == 200
+
+
+def test_operators_see_where_a_webhook_goes_and_not_the_token_in_its_path(world: World) -> None:
+    for path, shown in (("/services/T0/SECRET", "/…"), ("/?token=SECRET", "/…"), ("/", "/"), ("", "")):
+        url = f"https://hooks.example.com:8443{path}"
+        made = adds(world, "webhook", url=url).json["channel"]
+        assert made["config"] == {"url": url}
+        one = world.ada.get(f"/api/channels/{made['id']}").json["channel"]
+        assert one["config"] == {"url": f"https://hooks.example.com:8443{shown}"}
+        assert world.ada.get("/api/channels").json["channels"] == [one]
+        page = world.visits(world.ada).gets(f"/channels/{made['id']}")
+        assert "hooks.example.com" in page.text
+        assert "SECRET" not in page.html
+        assert url in world.visits(world.admin).gets(f"/channels/{made['id']}").text
+        world.admin.ask("DELETE", f"/api/channels/{made['id']}")

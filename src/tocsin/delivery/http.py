@@ -73,14 +73,14 @@ async def add_channel(call: Call) -> Answer:
     wish, secret = drafts.new_channel(
         draft.name, draft.kind, draft.config, call.actor, service.keyring, service.settings, call.request_id
     )
-    return await call.write(actions.add_channel, [wish], lambda results: _new(the_only(results), secret, 201))
+    return await call.write(actions.add_channel, [wish], lambda results: _new(call, the_only(results), secret, 201))
 
 
 @routes.add("GET", "/api/channels", may="channels:read", gives=ChannelList)
 async def list_channels(call: Call) -> Answer:
     """Every channel that is in use, without secrets."""
     call.asked()
-    return found(ChannelList([channel_view(each) for each in await call.db.read(store.channels)]))
+    return found(ChannelList([channel_view(each, call.principal) for each in await call.db.read(store.channels)]))
 
 
 @routes.add(
@@ -94,7 +94,7 @@ async def list_channels(call: Call) -> Answer:
 async def read_channel(call: Call) -> Answer:
     """One channel, without secrets."""
     call.asked()
-    return found(ChannelAnswer(channel_view(await channel_of(call))))
+    return found(ChannelAnswer(channel_view(await channel_of(call), call.principal)))
 
 
 @routes.add(
@@ -116,7 +116,7 @@ async def change_channel(call: Call) -> Answer:
     )
     if secret is not None and idempotency_key(call.headers_seen) is not None:
         raise errors.Invalid.field("Idempotency-Key", "is not taken here: this answer holds a secret and is never kept")
-    return await call.write(actions.change_channel, [wish], lambda results: _new(the_only(results), secret, 200))
+    return await call.write(actions.change_channel, [wish], lambda results: _new(call, the_only(results), secret, 200))
 
 
 @routes.add(
@@ -131,7 +131,7 @@ async def remove_channel(call: Call) -> Answer:
     """Remove a channel with its subscriptions; what waits for it is not sent. Its secrets are forgotten."""
     wish = actions.RemoveChannel(id_of(call, "channel_id"), call.actor, call.request_id)
     gone: Channel = await call.db.write(actions.remove_channel, wish)
-    return found(ChannelAnswer(channel_view(gone)))
+    return found(ChannelAnswer(channel_view(gone, call.principal)))
 
 
 @routes.add(
@@ -173,7 +173,7 @@ async def rotate_channel(call: Call) -> Answer:
     wish, secret = drafts.rotated_channel(
         before, kept_for, call.actor, call.service.keyring, call.db.clock, call.request_id
     )
-    return await call.write(actions.change_channel, [wish], lambda results: _new(the_only(results), secret, 200))
+    return await call.write(actions.change_channel, [wish], lambda results: _new(call, the_only(results), secret, 200))
 
 
 @routes.add(
@@ -246,6 +246,8 @@ async def channel_of(call: Call) -> Channel:
     return model.in_use(await call.db.read(store.one_channel, id_of(call, "channel_id")))
 
 
-def _new(each: Channel, secret: str | None, status: int) -> Kept:
+def _new(call: Call, each: Channel, secret: str | None, status: int) -> Kept:
     location = f"/api/channels/{each.id}" if status == 201 else None
-    return Kept(status, msgspec.json.encode(NewChannelAnswer(channel_view(each), secret)), location=location)
+    return Kept(
+        status, msgspec.json.encode(NewChannelAnswer(channel_view(each, call.principal), secret)), location=location
+    )

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
+from tocsin.access.model import MAY, Principal
 from tocsin.delivery.channels import KINDS
 from tocsin.delivery.model import Channel, Delivery, Notification, Subscription
 from tocsin.incidents.model import SEVERITIES, SOURCES
@@ -119,10 +121,19 @@ class NotificationPage(msgspec.Struct):
     next: str | None
 
 
-def channel_view(each: Channel) -> ChannelView:
-    return ChannelView(
-        each.id, each.name, each.kind, each.config, rfc3339(each.created_at), rfc3339_or_none(each.removed_at)
-    )
+def channel_view(each: Channel, who: Principal) -> ChannelView:
+    """A channel as this caller may see it."""
+    made, gone = rfc3339(each.created_at), rfc3339_or_none(each.removed_at)
+    return ChannelView(each.id, each.name, each.kind, shown_config(each, who), made, gone)
+
+
+def shown_config(each: Channel, who: Principal) -> Mapping[str, Any]:
+    """Its settings. Of an address whoever does not manage channels sees the host: many a path holds a token."""
+    if who.role in MAY["channels:manage"] or "url" not in each.config:
+        return each.config
+    parts = urlsplit(each.config["url"])
+    hidden = "/…" if parts.path.strip("/") or parts.query or parts.fragment else parts.path
+    return {**each.config, "url": f"{parts.scheme}://{parts.netloc}{hidden}"}
 
 
 def subscription_view(each: Subscription) -> SubscriptionView:

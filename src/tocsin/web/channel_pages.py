@@ -7,7 +7,7 @@ from tocsin.access.call import Call
 from tocsin.access.guard import Routes
 from tocsin.access.model import MAY, USUAL_OVERLAP
 from tocsin.db.transaction import Reader
-from tocsin.delivery import actions, drafts, model, outbox, store
+from tocsin.delivery import actions, drafts, model, outbox, shapes, store
 from tocsin.delivery.channels import KINDS
 from tocsin.delivery.model import Channel, Delivery, Notification, Subscription
 from tocsin.delivery.words import LANGUAGES
@@ -70,6 +70,7 @@ async def show_channel(call: Call) -> Answer:
     _, subscriptions = await call.db.read(_everything)
     under_way = any(one.state in model.UNDER_WAY for one in told)
     values: dict[str, Any] = {"told": told, "attempts": attempts, "subscriptions": subscriptions.get(each.id, [])}
+    values["config"] = shapes.shown_config(each, call.principal)
     return render.page(call, "channel.html", channel=each, kinds=KINDS, under_way=under_way, **values, **_choices(call))
 
 
