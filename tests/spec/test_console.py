@@ -502,3 +502,11 @@ def told_by_ntfy(world: World) -> str:
     world.tells()
     (request,) = world.receiver.came
     return unquote(request.json["actions"][0]["url"].rsplit("/a/", 1)[1])
+
+
+def test_a_partner_s_door_is_one_choice_of_the_form(world: World) -> None:
+    visitor = world.visits(world.admin)
+    assert visitor.gets("/integrations").found(r'option value="partner/([^"]*)"') == "acme"
+    assert visitor.posts("/integrations", name="Acme's gateway", dialect="generic", source="partner/acme").status == 201
+    assert "Partner · acme" in visitor.gets("/integrations").text
+    assert visitor.posts("/integrations", name="Nobody's", dialect="generic", source="partner/none").status == 422

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from tocsin.access import store as access
 from tocsin.access.call import Call
 from tocsin.access.guard import Routes
 from tocsin.access.model import MAY, USUAL_OVERLAP
@@ -26,14 +27,18 @@ BEFORE = openapi.Parameter("before", "query", "Only reports before this one.", o
 async def show_integrations(call: Call) -> Answer:
     """Every integration that is open, and the form that makes one."""
     every = [each for each in await call.db.read(store.integrations) if each.removed_at is None]
-    return render.page(call, "integrations.html", integrations=every, dialects=DIALECTS, sources=SOURCES, **_may(call))
+    partners = await call.db.read(access.partners)
+    choices: dict[str, Any] = {"dialects": DIALECTS, "sources": SOURCES, "partners": partners}
+    return render.page(call, "integrations.html", integrations=every, **choices, **_may(call))
 
 
 @routes.add("POST", "/integrations", may="integrations:manage", shown=False, entrance=PAGES)
 async def create_integration(call: Call) -> Answer:
     """Makes one; this answer, and no other, shows its key."""
     form: Form = call.content
-    draft = IntegrationDraft(form.text("name"), form.text("dialect"), form.text("source") or "monitoring")
+    # A partner's door is one choice of the form: the source, and whose it is.
+    source, _, partner = (form.text("source") or "monitoring").partition("/")
+    draft = IntegrationDraft(form.text("name"), form.text("dialect"), source, partner or None)
     wish = drafts.new_integration(draft, call.actor, call.service.keyring, call.request_id)
     made: NewIntegration = await call.db.write(actions.create_integration, wish)
     return _made(call, made, 201)
