@@ -14,6 +14,7 @@ from tocsin.intake.model import Integration, NewIntegration, new_key
 from tocsin.intake.shapes import IntegrationDraft
 from tocsin.kit import errors, ids, openapi
 from tocsin.kit.answers import Answer
+from tocsin.kit.clock import rfc3339
 from tocsin.web import entrance, render
 from tocsin.web.entrance import PAGES, Form
 
@@ -73,6 +74,13 @@ async def show_integration(call: Call) -> Answer:
 @routes.add("POST", "/integrations/{integration_id}/rotate", may="integrations:manage", shown=False, entrance=PAGES)
 async def rotate_integration(call: Call) -> Answer:
     """A new key; the old one stays good for a day."""
+    form: Form = call.content
+    before = await _integration(call)
+    if form.text("seen") != (rfc3339(before.rotated_at) if before.rotated_at else ""):
+        # A page that is loaded again sends its form again: one key more, and the one that was just pasted is dead.
+        raise errors.VersionMismatch(
+            "This key was changed since the page was opened; open it again to change it again."
+        )
     overlap: timedelta = USUAL_OVERLAP
     wish = actions.RotateIntegration(_id(call), new_key(), overlap, call.actor, call.request_id)
     made: NewIntegration = await call.db.write(actions.rotate_integration, wish)

@@ -30,10 +30,16 @@ def story(entries: Iterable[Entry]) -> list[Line]:
     for entry in entries:
         line = _line(entry)
         if lines and _together(lines[-1], line):
-            lines[-1] = replace(lines[-1], count=lines[-1].count + line.count, last=line.last)
+            lines[-1] = _folded(lines[-1], line)
         else:
             lines.append(line)
     return lines
+
+
+def _folded(first: Line, last: Line) -> Line:
+    """Both as one. The counts say themselves from where to where they went, also past entries that were not read."""
+    changes = {"reports": [first.changes["reports"][0], last.changes["reports"][1]]}
+    return replace(first, count=changes["reports"][1] - changes["reports"][0], last=last.last, changes=changes)
 
 
 def _line(entry: Entry) -> Line:
@@ -44,4 +50,8 @@ def _line(entry: Entry) -> Line:
 
 
 def _together(before: Line, line: Line) -> bool:
-    return before.kind == line.kind == FOLDED and before.who == line.who and "severity" not in line.changes
+    return (
+        before.kind == line.kind == FOLDED
+        and before.who == line.who
+        and "severity" not in (*before.changes, *line.changes)
+    )
