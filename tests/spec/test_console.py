@@ -399,6 +399,14 @@ def test_one_tap_acknowledges_and_looking_does_not(world: World) -> None:
     assert (entry["actor"]["type"], entry["actor"]["name"]) == ("channel", "Phone")
 
 
+def test_no_log_line_holds_a_link_that_acknowledges(world: World) -> None:
+    token = told_by_ntfy(world)
+    Visitor(world).gets(f"/a/{token}")
+    Visitor(world).posts(f"/a/{token}")
+    assert [line["path"] for line in world.log.events("request")][-2:] == ["/a/{token}"] * 2
+    assert token not in world.log.text
+
+
 def test_one_tap_works_from_a_phone_s_own_button(world: World) -> None:
     token = told_by_ntfy(world)
     answer = world.stranger.ask("POST", f"/a/{token}", headers={"Origin": "https://ntfy.sh"})
@@ -540,13 +548,13 @@ def test_nobody_gives_back_or_moves_what_they_have_not_seen(world: World) -> Non
 
 def test_what_was_typed_into_a_refused_form_can_be_mended_and_sent_again(world: World) -> None:
     visitor = world.visits(world.admin)
-    fields = {"kind": "ntfy", "name": "Phones", "topic": "a topic with spaces", "url": "https://ntfy.example"}
+    fields: Any = {"kind": "ntfy", "name": "Phones", "topic": "a topic with spaces", "url": "https://ntfy.example"}
     refused = visitor.posts("/channels", **fields)
     assert refused.status == 422
     assert refused.forms == ["/sign-out", "/channels"]
     assert refused.found(r'name="topic" value="([^"]*)"') == "a topic with spaces"
     assert refused.found(r'type="hidden" name="kind" value="([^"]*)"') == "ntfy"
-    secret = {"kind": "telegram", "name": "Field", "token": "not-a-token", "chat": "1"}
+    secret: Any = {"kind": "telegram", "name": "Field", "token": "not-a-token", "chat": "1"}
     assert "not-a-token" not in visitor.posts("/channels", **secret).html
 
 
@@ -563,7 +571,7 @@ def test_an_open_page_without_a_session_is_led_to_the_sign_in_and_its_stream_is_
     visitor = Visitor(world)
     part = visitor.gets("/?show=active", **{"HX-Request": "true"})
     assert (part.status, part.headers["hx-redirect"]) == (200, "/sign-in?to=/%3Fshow%3Dactive")
-    assert visitor.gets("/live?after=0", Accept="text/html, text/event-stream").status == 401
+    assert visitor.gets("/live?after=0").status == 401
     assert visitor.gets("/integrations/1?before=7").leads_to == "/sign-in?to=/integrations/1%3Fbefore%3D7"
 
 

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from tocsin.access.call import Call, Service, idempotency_key
 from tocsin.access.model import MAY, Permission, Principal
 from tocsin.kit import errors, openapi, problems, receiving
-from tocsin.kit.answers import Answer
+from tocsin.kit.answers import SHOWN_PATH, Answer
 from tocsin.kit.bodies import Shape
 
 Endpoint = Callable[[Call], Awaitable[Answer]]
@@ -59,6 +59,7 @@ class Guarded(APIRoute):
         once: bool = True,
         bare: bool = False,
         entrance: Entrance | None = None,
+        veiled: bool = False,
         most: int = MIB,
         queries: Sequence[str] = (),
         shapes: Sequence[type] = (),
@@ -72,6 +73,7 @@ class Guarded(APIRoute):
         self.once = once
         self.bare = bare  # the endpoint takes the body in itself, whatever it is
         self.entrance = entrance
+        self.veiled = veiled  # its path holds a secret, which no log line may say
         self.most = most
         self.queries = frozenset(queries)
         self.shapes = shapes  # for the docs
@@ -100,6 +102,8 @@ class Guarded(APIRoute):
         service: Service | None = getattr(scope["app"].state, "service", None)
         call = Call(scope, receive, send)
         scope["route"] = self
+        if self.veiled:
+            scope[SHOWN_PATH] = self.path
         try:
             if service is None:
                 raise errors.Unavailable("Tocsin has not been started: the server must run the app's lifespan.")

@@ -80,7 +80,7 @@ async def file_line(call: Call) -> Answer:
     return entrance.seen_other("/")
 
 
-@routes.add("GET", "/live", may="incidents:read", shown=False, entrance=PAGES, parameters=(AFTER, INCIDENT))
+@routes.add("GET", entrance.LIVE, may="incidents:read", shown=False, entrance=PAGES, parameters=(AFTER, INCIDENT))
 async def live(call: Call) -> Answer:
     """Says that something has changed, to an open page; what it is, the page then asks for itself."""
     incident = call.asked().get("incident", [""])[-1]

@@ -20,6 +20,7 @@ from tocsin.web import render
 
 FORM = b"application/x-www-form-urlencoded"
 MOST_FIELDS = 200
+LIVE = "/live"  # what an open page listens to
 
 
 class Form(dict[str, list[str]]):
@@ -134,7 +135,7 @@ def _homes(call: Call) -> set[str]:
 
 def to_sign_in(call: Call) -> Answer:
     """Where somebody without a session goes on; after the sign-in back to what they asked for."""
-    if b"text/event-stream" in call.headers_seen.get(b"accept", b""):
+    if call.scope["path"] == LIVE:
         return Answer(b"", 401, kind=TEXT, headers=[render.PRIVATE])  # a stream cannot be led elsewhere
     path = call.scope["path"] if call.scope["method"] == "GET" else "/"
     if call.scope["method"] == "GET" and call.scope["query_string"]:
