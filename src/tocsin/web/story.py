@@ -12,7 +12,10 @@ FOLDED = "reported"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the story. `count` says how many reports it stands for, `last` when the last of them came."""
+    """One line of the story. `count` says how many reports it stands for, `last` when the last of them came.
+
+    `who` is None for the clock and for the key from the environment.
+    """
 
     kind: str
     at: datetime
@@ -45,7 +48,7 @@ def _folded(first: Line, last: Line) -> Line:
 def _line(entry: Entry) -> Line:
     before, after = entry.changes.get("reports", (0, 1))
     count = max(1, after - before) if entry.kind == FOLDED else 1
-    who = entry.actor_name
+    who = entry.actor_name if entry.actor_id is not None else None
     return Line(entry.kind, entry.at, entry.at, who, entry.actor_type, entry.changes, entry.refs, count)
 
 
