@@ -15,7 +15,7 @@ from tocsin.intake.dialect import Dialect, NotUnderstood, Received
 from tocsin.intake.dialects import DIALECTS
 from tocsin.intake.doors import Payloads
 from tocsin.intake.model import Integration, Report, Rules, Said, new_key
-from tocsin.intake.receive import again, items, wishes_of
+from tocsin.intake.receive import again, aside, items, wishes_of
 from tocsin.intake.shapes import IntegrationDraft, ReportDraft, RulesDraft, Trial, TrialAnswer, said_view
 from tocsin.kit.errors import AlreadyThere, Invalid, NotFound
 from tocsin.kit.keyring import Keyring
@@ -94,7 +94,8 @@ async def replay(call: Call, report: Report) -> list[actions.Take]:
     integration = await call.db.read(store.one, report.integration_id)
     if integration is None or integration.removed_at is not None:
         raise NotFound("The integration that it came in by is removed.")
-    return wishes_of(DIALECTS[integration.dialect], integration, request, call, report.id)
+    dialect = DIALECTS[integration.dialect]
+    return await aside(request.body, wishes_of, dialect, integration, request, call, report.id)
 
 
 def tried(integration: Integration, trial: Trial) -> TrialAnswer:

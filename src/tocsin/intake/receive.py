@@ -3,10 +3,11 @@
 A sender hears 2xx only when every report is on disk. Whatever goes wrong is said in the dialect's own form.
 """
 
+import asyncio
 import uuid
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlencode
 
 import msgspec
@@ -26,7 +27,9 @@ from tocsin.kit.answers import JSON, Answer, Headers
 from tocsin.kit.errors import Problem
 from tocsin.kit.problems import NO_STORE
 
-MOST_AT_ONCE = 5000
+LARGE = 256 * 1024  # bytes of a body that is read in a thread: others wait ten milliseconds for it at most
+T = TypeVar("T")
+
 HIDDEN = b"redacted"
 # What a dialect may see of a request's headers, and what is kept: never one that carries a key.
 SAFE = frozenset({"user-agent", "content-type", "content-encoding", "x-request-id", "from", "accept"})
@@ -53,12 +56,12 @@ async def _passed(call: Call, dialect: Dialect) -> Reply:
     request, authorization = await _received(call, dialect)
     integration, key = await _opened(call, dialect, request, authorization)
     _must_be_signed(call, dialect, integration, request)
-    clean = without_key(request, key)
+    clean = await aside(request.body, without_key, request, key)
     look = dialect.looks(clean)
     if look is not None:
         found = await call.db.read(_found, look, integration)
         return dialect.shown(look, found, call.request_id)
-    wishes = wishes_of(dialect, integration, clean, call)
+    wishes = await aside(clean.body, wishes_of, dialect, integration, clean, call)
     taken: list[Taken | Problem] = await call.db.write_many(actions.take, wishes)
     for each in taken:
         if isinstance(each, Problem):
@@ -91,10 +94,12 @@ def wishes_of(
 
 def items(dialect: Dialect, rules: Rules, request: Received) -> list[Said]:
     """What a request says, in good order; raises `NotUnderstood`."""
-    said = dialect.read(request, rules)
-    if len(said) > MOST_AT_ONCE:
-        raise NotUnderstood(f"at most {MOST_AT_ONCE:,} in one request, please; these are {len(said):,}")
-    return [model.whole(each, rules) for each in said]
+    return [model.whole(each, rules) for each in dialect.read(request, rules)]
+
+
+async def aside(body: bytes, step: Callable[..., T], *args: Any) -> T:
+    """One step of reading this body: in a thread where it is large, so that others go on meanwhile."""
+    return step(*args) if len(body) <= LARGE else await asyncio.to_thread(step, *args)
 
 
 async def _received(call: Call, dialect: Dialect) -> tuple[Received, str | None]:
@@ -102,7 +107,8 @@ async def _received(call: Call, dialect: Dialect) -> tuple[Received, str | None]
     raw = await receiving.body(
         call.receive, seen, most=dialect.most, chunk=settings.chunk_deadline, whole=settings.body_deadline
     )
-    body = unpacked(raw, seen.get(b"content-encoding", b"").strip().lower(), dialect.most)
+    encoding = seen.get(b"content-encoding", b"").strip().lower()
+    body = await aside(raw, unpacked, raw, encoding, dialect.most)
     path = call.scope.get("raw_path", call.scope["path"].encode()).decode("latin-1").partition("?")[0]
     try:
         query = parse_qs(call.scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100)
@@ -136,7 +142,7 @@ async def _opened(
     call: Call, dialect: Dialect, request: Received, authorization: str | None
 ) -> tuple[Integration, str]:
     """Whose door it is; raises `NoKey`, `WrongKey`, `NotAllowed` or `TooMany`."""
-    key = model.tidy(dialect.key(request, authorization))
+    key = model.tidy(await aside(request.body, dialect.key, request, authorization))
     doors = call.service.part(Doors)
     integration = doors.find(key) if key else None
     if integration is None:

@@ -41,6 +41,9 @@ SEVERITIES = {
 ASSETS = ("asset", "device", "host", "hostname", "instance", "node", "pod", "deployment", "service", "job")
 SAID = ("summary", "title", "message", "description")
 STATES = {"firing": "trigger", "resolved": "resolve"}
+# What a payload keeps of a large group: these fields, where they are short.
+FRAME = ("version", "status", "receiver", "groupKey", "externalURL", "orgId", "title", "state")
+LONGEST_OF_FRAME = 256
 
 
 class Alertmanager(reading.Webhook):
@@ -51,7 +54,7 @@ class Alertmanager(reading.Webhook):
     paths = (Path("POST", "/in/alertmanager"),)
 
     def read(self, request: Received, rules: Rules) -> list[Said]:
-        return alerts(reading.fields(request.body))
+        return alerts(reading.fields(request.body), reading.room(request.body))
 
     def lines(self, url: str, key: str) -> str:
         return "\n".join(
@@ -68,22 +71,35 @@ class Alertmanager(reading.Webhook):
         )
 
 
-def alerts(group: Mapping[str, Any]) -> list[Said]:
-    """Each alert of a notification; raises `NotUnderstood`."""
+def alerts(group: Mapping[str, Any], room: int) -> list[Said]:
+    """Each alert of a notification, their payloads together within `room` bytes or near it; raises `NotUnderstood`."""
     each = group.get("alerts")
     if not isinstance(each, list):
         raise NotUnderstood("alerts must be a list: this is no notification of alerts")
-    return [_said(group, alert, place) for place, alert in enumerate(each)]
+    frame = _frame(group, room // max(1, len(reading.few(each))))
+    return [_said(group, alert, place, frame) for place, alert in enumerate(each)]
 
 
-def _said(group: Mapping[str, Any], alert: Any, place: int) -> Said:
+def _frame(group: Mapping[str, Any], most: int) -> bytes:
+    """What each alert's payload repeats of its group, up to the alert.
+
+    All of it where that is small beside the alerts: 600 alerts below one annotation of 1 MB would be 600 MB.
+    """
+    whole = {name: value for name, value in group.items() if name != "alerts"}
+    short = {name: whole[name] for name in FRAME if 0 < len(reading.text(whole.get(name)) or "") <= LONGEST_OF_FRAME}
+    state = {name: short[name] for name in ("status",) if name in short}
+    written = [reading.written({**part, "alerts": []}) for part in (whole, short, state)]
+    return next((each for each in written if len(each) <= most), written[-1]).removesuffix(b"]}")
+
+
+def _said(group: Mapping[str, Any], alert: Any, place: int, frame: bytes) -> Said:
     if not isinstance(alert, dict):
         raise NotUnderstood(f"alerts[{place}] must be an object")
     state = (reading.first(alert.get("status"), group.get("status")) or "firing").lower()
     if state not in STATES:
         raise NotUnderstood(f"alerts[{place}].status must be firing or resolved")
     labels = reading.flat(alert.get("labels"))
-    raw = reading.written({**group, "alerts": [alert]})
+    raw = frame + reading.written(alert) + b"]}"
     key = reading.dedup_key(alert.get("fingerprint")) or _fingerprint(labels)
     if state == "resolved":
         return Said("resolve", raw, key)

@@ -24,7 +24,9 @@ class Grafana(reading.Webhook):
 
     def read(self, request: Received, rules: Rules) -> list[Said]:
         body = reading.fields(request.body)
-        return [_rule(body, request.body)] if "alerts" not in body and "ruleId" in body else alerts(body)
+        if "alerts" not in body and "ruleId" in body:
+            return [_rule(body, request.body)]
+        return alerts(body, reading.room(request.body))
 
     def signed(self, request: Received, secret: str, rules: Rules) -> bool:
         """Whether the body carries the signature; with a timestamp header, that is signed before it."""

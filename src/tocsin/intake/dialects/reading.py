@@ -15,11 +15,13 @@ from tocsin.intake.model import LONGEST_KEY, Taken
 
 DEEPEST = 64
 MOST_FLAT = 64  # fields of a nested object that become labels; the register keeps as many
+MOST_AT_ONCE = 5000  # things in one request; counted before any is read: 100,000 small ones took five seconds
 SCHEMES = frozenset({"bearer", "token", "geniekey", "key"})
 KEY_HEADERS = ("x-api-key", "x-routing-key")
 Words = Mapping[str, str]
 
 MIB = 1024 * 1024
+ROOM = MIB // 4
 
 
 def parsed(body: bytes) -> Any:
@@ -72,6 +74,18 @@ def inner(value: Any) -> dict[str, Any]:
 def many(value: Any) -> list[Any]:
     """A nested list; anything else counts as an empty one."""
     return value if isinstance(value, list) else []
+
+
+def few(things: list[Any]) -> list[Any]:
+    """The things that one request says, if they are not too many; raises `NotUnderstood`."""
+    if len(things) > MOST_AT_ONCE:
+        raise NotUnderstood(f"at most {MOST_AT_ONCE:,} in one request, please; these are {len(things):,}")
+    return things
+
+
+def room(body: bytes) -> int:
+    """Bytes that the raw payloads of one request may take together, however often its parts stand in several."""
+    return max(2 * len(body), ROOM)
 
 
 def flat(value: Any) -> dict[str, str]:
