@@ -17,7 +17,8 @@ def read(dialect: str, body: Any, **rules: Any) -> tuple[list[Said], int]:
     """What is read from a body at the dialect's first path, and how many bytes came."""
     raw = json.dumps(body).encode()
     each = DIALECTS[dialect]
-    return [*each.read(Received("POST", each.paths[0].path, {}, {}, raw), Rules(**rules))], len(raw)
+    said = each.read(Received("POST", each.paths[0].path, {}, {}, raw), Rules(**rules))
+    return [one for one in said if isinstance(one, Said)], len(raw)
 
 
 def alerts(count: int) -> list[dict[str, Any]]:
@@ -81,3 +82,39 @@ def test_a_large_body_is_read_beside_the_loop(world: World, monkeypatch: pytest.
     assert machine.sends(packed, "/in/generic", headers={"Content-Encoding": "gzip"}).status == 200
     assert seen[True] != seen[False]
     assert [each["outcome"] for each in world.ada.log_of(machine.id).reports] == ["opened"] * 3
+
+
+def test_one_alert_that_cannot_be_read_costs_the_others_nothing(world: World) -> None:
+    machine = world.alertmanager
+    good, bad, late = (machine.alert(name, "firing", name) for name in ("Good", "Bad", "Late"))
+    odd: Any = "odd"
+    answer = machine.group([good, {**bad, "status": "weird"}, odd, late])
+    assert answer.status == 200
+    log = world.ada.log_of(machine.id).reports
+    assert [each["outcome"] for each in reversed(log)] == ["opened", "refused", "refused", "opened"]
+    assert [each["outcome"] for each in answer.reports] == ["opened", "refused", "refused", "opened"]
+    assert log[2]["reason"] == "alerts[1].status must be firing or resolved"
+    raw = json.loads(world.admin.get(f"/api/reports/{log[2]['id']}").json["raw"]["body"])
+    assert [each["labels"]["alertname"] for each in raw["alerts"]] == ["Bad"]
+    (again,) = world.admin.post(f"/api/reports/{log[2]['id']}/replay").reports
+    assert again["outcome"] == "refused"
+
+
+def test_one_item_that_cannot_be_read_costs_the_others_nothing(world: World) -> None:
+    machine = world.generic
+    assert machine.says(["odd", {"id": "a", "title": "one"}, {"id": "b"}, {"id": "c", "title": "two"}]).status == 200
+    log = world.ada.log_of(machine.id).reports
+    assert [each["outcome"] for each in reversed(log)] == ["refused", "opened", "refused", "opened"]
+    body = ["odd", {"id": "a", "title": "one"}]
+    tried = world.admin.post(f"/api/integrations/{machine.id}/try", {"body": body})
+    assert [each["dedup_key"] for each in tried.reports] == ["a"]
+    assert tried.json["problem"] == "each item must be a JSON object"
+
+
+def test_where_nothing_can_be_read_the_sender_hears_it_and_the_whole_body_is_kept(world: World) -> None:
+    machine = world.generic
+    answer = machine.says(["odd", 1])
+    assert (answer.status, answer.json["message"]) == (400, "each item must be a JSON object")
+    (refused,) = world.ada.log_of(machine.id).reports
+    raw = world.admin.get(f"/api/reports/{refused['id']}").json["raw"]
+    assert json.loads(raw["body"]) == ["odd", 1]

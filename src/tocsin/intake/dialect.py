@@ -31,6 +31,14 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """One of several things that cannot be read, whatever the others say. `raw` is a body that says this alone."""
+
+    raw: bytes
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """What a sender asks instead of says. `what` is `one`, `list`, `count`, `notes` or `request`."""
 
@@ -76,8 +84,8 @@ class Dialect(Protocol):
         """Where this sender puts its key; None where there is none. `authorization` is that header, as it came."""
         ...
 
-    def read(self, request: Received, rules: Rules) -> list[Said]:
-        """What the request says; raises `NotUnderstood`."""
+    def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
+        """Each thing that the request says; raises `NotUnderstood` where it cannot be taken apart."""
         ...
 
     def looks(self, request: Received) -> Look | None:

@@ -11,12 +11,13 @@ from tocsin.incidents import model as incidents
 from tocsin.incidents.model import LONGEST_DESCRIPTION, SOURCES
 from tocsin.incidents.reported import Sender
 from tocsin.intake import actions, model, store
-from tocsin.intake.dialect import Dialect, NotUnderstood, Received
+from tocsin.intake.dialect import Dialect, NotUnderstood, Received, Unread
 from tocsin.intake.dialects import DIALECTS
 from tocsin.intake.doors import Payloads
 from tocsin.intake.model import Integration, Report, Rules, Said, new_key
-from tocsin.intake.receive import again, aside, items, wishes_of
+from tocsin.intake.receive import aside
 from tocsin.intake.shapes import IntegrationDraft, ReportDraft, RulesDraft, Trial, TrialAnswer, said_view
+from tocsin.intake.wishes import again, items, wishes_of
 from tocsin.kit.errors import AlreadyThere, Invalid, NotFound
 from tocsin.kit.keyring import Keyring
 
@@ -106,10 +107,11 @@ def tried(integration: Integration, trial: Trial) -> TrialAnswer:
         said = read_once(dialect, rules, msgspec.json.encode(trial.body))
     except NotUnderstood as refusal:
         return TrialAnswer([], str(refusal))
-    return TrialAnswer([said_view(each) for each in said], None)
+    unread = [each.why for each in said if isinstance(each, Unread)]
+    return TrialAnswer([said_view(each) for each in said if isinstance(each, Said)], unread[0] if unread else None)
 
 
-def read_once(dialect: Dialect, rules: Rules, body: bytes) -> list[Said]:
+def read_once(dialect: Dialect, rules: Rules, body: bytes) -> list[Said | Unread]:
     """What a body at the dialect's first path would say; raises `NotUnderstood`."""
     first = dialect.paths[0]
     return items(dialect, rules, Received(first.methods.split()[0], first.path, {}, {}, body))

@@ -8,7 +8,7 @@ import uuid
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -19,9 +19,10 @@ from tocsin.incidents import store as incidents
 from tocsin.incidents import troubles
 from tocsin.incidents.model import Incident
 from tocsin.intake import actions, model, store
-from tocsin.intake.dialect import Dialect, Look, NotUnderstood, Received, Reply
-from tocsin.intake.doors import Doors, Payloads
-from tocsin.intake.model import Integration, Rules, Said, Taken
+from tocsin.intake.dialect import Dialect, Look, Received, Reply
+from tocsin.intake.doors import Doors
+from tocsin.intake.model import Integration, Taken
+from tocsin.intake.wishes import wishes_of
 from tocsin.kit import errors, receiving
 from tocsin.kit.answers import JSON, Answer, Headers
 from tocsin.kit.errors import Problem
@@ -66,35 +67,9 @@ async def _passed(call: Call, dialect: Dialect) -> Reply:
     for each in taken:
         if isinstance(each, Problem):
             raise each
-    if wishes and wishes[0].refusal is not None:
-        return dialect.refused(400, wishes[0].refusal, call.request_id)
+    if wishes and all(each.refusal is not None for each in wishes):
+        return dialect.refused(400, wishes[0].refusal or "", call.request_id)
     return dialect.accepted([each for each in taken if isinstance(each, Taken)], call.request_id)
-
-
-def wishes_of(
-    dialect: Dialect, integration: Integration, request: Received, call: Call, replay_of: int | None = None
-) -> list[actions.Take]:
-    """What a request says, each thing as a wish; what cannot be read is one that is only kept."""
-    target = f"{request.method} {request.path}"
-    if request.query:
-        target += "?" + urlencode([(name, value) for name, values in request.query.items() for value in values])
-    agent = model.tidy(request.headers.get("user-agent", "")[: model.LONGEST_SENDER]) or None
-
-    def wish(said: Said, refusal: str | None = None) -> actions.Take:
-        keep = call.service.part(Payloads).keep
-        return actions.Take(
-            integration.sender, said, target, agent, call.request_id, model.tidy(refusal), replay_of, keep
-        )
-
-    try:
-        return [wish(each) for each in items(dialect, integration.rules, request)]
-    except NotUnderstood as refusal:
-        return [wish(Said("trigger", request.body), str(refusal) or "it cannot be read")]
-
-
-def items(dialect: Dialect, rules: Rules, request: Received) -> list[Said]:
-    """What a request says, in good order; raises `NotUnderstood`."""
-    return [model.whole(each, rules) for each in dialect.read(request, rules)]
 
 
 async def aside(body: bytes, step: Callable[..., T], *args: Any) -> T:
@@ -208,11 +183,3 @@ def _said(reply: Reply, headers: Mapping[str, str]) -> Answer:
     more: Headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
     body = b"" if reply.body is None else msgspec.json.encode(reply.body)
     return Answer(body, reply.status, kind=JSON, headers=[NO_STORE, *more])
-
-
-def again(target: str, body: bytes, request_id: str | None = None) -> Received:
-    """A kept payload as a request once more, under its own request id: a sender without keys is deduplicated by it."""
-    method, _, address = target.partition(" ")
-    path, _, query = address.partition("?")
-    headers = {"x-request-id": request_id} if request_id is not None else {}
-    return Received(method, path, parse_qs(query, keep_blank_values=True), headers, body)

@@ -180,7 +180,7 @@ class SaidView(msgspec.Struct):
 
 
 class TrialAnswer(msgspec.Struct):
-    """`problem` says why nothing could be read."""
+    """`problem` says why nothing could be read, or the first of several things that could not."""
 
     reports: list[SaidView]
     problem: str | None

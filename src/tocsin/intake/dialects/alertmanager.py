@@ -4,10 +4,10 @@ The shape is that of its notification template data, version 4, as sent by 0.25 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tocsin.intake.dialect import NotUnderstood, Path, Received
+from tocsin.intake.dialect import NotUnderstood, Path, Received, Unread
 from tocsin.intake.dialects import reading
 from tocsin.intake.model import Rules, Said
 
@@ -53,7 +53,7 @@ class Alertmanager(reading.Webhook):
     title = "Alertmanager webhook"
     paths = (Path("POST", "/in/alertmanager"),)
 
-    def read(self, request: Received, rules: Rules) -> list[Said]:
+    def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
         return alerts(reading.fields(request.body), reading.room(request.body))
 
     def lines(self, url: str, key: str) -> str:
@@ -71,13 +71,13 @@ class Alertmanager(reading.Webhook):
         )
 
 
-def alerts(group: Mapping[str, Any], room: int) -> list[Said]:
+def alerts(group: Mapping[str, Any], room: int) -> list[Said | Unread]:
     """Each alert of a notification, their payloads together within `room` bytes or near it; raises `NotUnderstood`."""
     each = group.get("alerts")
     if not isinstance(each, list):
         raise NotUnderstood("alerts must be a list: this is no notification of alerts")
     frame = _frame(group, room // max(1, len(reading.few(each))))
-    return [_said(group, alert, place, frame) for place, alert in enumerate(each)]
+    return [_one(group, alert, place, frame + reading.written(alert) + b"]}") for place, alert in enumerate(each)]
 
 
 def _frame(group: Mapping[str, Any], most: int) -> bytes:
@@ -92,14 +92,20 @@ def _frame(group: Mapping[str, Any], most: int) -> bytes:
     return next((each for each in written if len(each) <= most), written[-1]).removesuffix(b"]}")
 
 
-def _said(group: Mapping[str, Any], alert: Any, place: int, frame: bytes) -> Said:
+def _one(group: Mapping[str, Any], alert: Any, place: int, raw: bytes) -> Said | Unread:
+    try:
+        return _said(group, alert, place, raw)
+    except NotUnderstood as why:
+        return Unread(raw, str(why))
+
+
+def _said(group: Mapping[str, Any], alert: Any, place: int, raw: bytes) -> Said:
     if not isinstance(alert, dict):
         raise NotUnderstood(f"alerts[{place}] must be an object")
     state = (reading.first(alert.get("status"), group.get("status")) or "firing").lower()
     if state not in STATES:
         raise NotUnderstood(f"alerts[{place}].status must be firing or resolved")
     labels = reading.flat(alert.get("labels"))
-    raw = frame + reading.written(alert) + b"]}"
     key = reading.dedup_key(alert.get("fingerprint")) or _fingerprint(labels)
     if state == "resolved":
         return Said("resolve", raw, key)

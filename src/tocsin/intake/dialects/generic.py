@@ -2,12 +2,12 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from tocsin.incidents.reported import Action
-from tocsin.intake.dialect import NotUnderstood, Path, Received
+from tocsin.intake.dialect import NotUnderstood, Path, Received, Unread
 from tocsin.intake.dialects import alertmanager, reading
 from tocsin.intake.model import Rules, Said
 from tocsin.kit.errors import Invalid
@@ -59,11 +59,11 @@ class Generic(reading.Webhook):
     title = "any JSON"
     paths = (Path("POST PUT", "/in/generic"),)
 
-    def read(self, request: Received, rules: Rules) -> list[Said]:
+    def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
         body = reading.parsed(request.body)
         found = reading.few(_items(body, rules.mapping.get(ITEMS)))
         room = 4 * reading.room(request.body)  # numbers may be longer when they are written again
-        return [_said(item, raw, rules.mapping) for item, raw in _written(found, room)]
+        return [_one(item, raw, rules.mapping) for item, raw in _written(found, room)]
 
     def checked_mapping(self, mapping: Mapping[str, str]) -> Mapping[str, str]:
         """`mapping` if it can be followed; `Invalid` names what cannot."""
@@ -102,6 +102,13 @@ def _written(items: list[Any], room: int) -> Iterator[tuple[Any, bytes]]:
         if room < 0:
             raise NotUnderstood("the mapping's `items` finds things that stand within each other")
         yield item, raw
+
+
+def _one(item: Any, raw: bytes, mapping: Mapping[str, str]) -> Said | Unread:
+    try:
+        return _said(item, raw, mapping)
+    except NotUnderstood as why:
+        return Unread(raw, str(why))
 
 
 def _said(item: Any, raw: bytes, mapping: Mapping[str, str]) -> Said:

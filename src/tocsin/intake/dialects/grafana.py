@@ -2,10 +2,10 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tocsin.intake.dialect import NotUnderstood, Path, Received
+from tocsin.intake.dialect import NotUnderstood, Path, Received, Unread
 from tocsin.intake.dialects import reading
 from tocsin.intake.dialects.alertmanager import alerts
 from tocsin.intake.model import Rules, Said
@@ -22,7 +22,7 @@ class Grafana(reading.Webhook):
     title = "Grafana alerting webhook"
     paths = (Path("POST PUT", "/in/grafana"),)
 
-    def read(self, request: Received, rules: Rules) -> list[Said]:
+    def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
         body = reading.fields(request.body)
         if "alerts" not in body and "ruleId" in body:
             return [_rule(body, request.body)]
