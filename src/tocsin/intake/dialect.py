@@ -84,6 +84,10 @@ class Dialect(Protocol):
         """Where this sender puts its key; None where there is none. `authorization` is that header, as it came."""
         ...
 
+    def keyless(self, body: bytes) -> bytes:
+        """The body without what stands where this sender puts its keys, good or not; raises `NotUnderstood`."""
+        ...
+
     def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
         """Each thing that the request says; raises `NotUnderstood` where it cannot be taken apart."""
         ...

@@ -21,6 +21,7 @@ from tocsin.incidents.model import Incident
 from tocsin.intake import actions, model, store
 from tocsin.intake.dialect import Dialect, Look, Received, Reply
 from tocsin.intake.doors import Doors
+from tocsin.intake.hiding import without_key
 from tocsin.intake.model import Integration, Taken
 from tocsin.intake.wishes import wishes_of
 from tocsin.kit import errors, receiving
@@ -30,10 +31,6 @@ from tocsin.kit.problems import NO_STORE
 
 LARGE = 256 * 1024  # bytes of a body that is read in a thread: others wait ten milliseconds for it at most
 T = TypeVar("T")
-
-HIDDEN = b"redacted"
-# What a dialect may see of a request's headers, and what is kept: never one that carries a key.
-SAFE = frozenset({"user-agent", "content-type", "content-encoding", "x-request-id", "from", "accept"})
 
 
 def through(dialect: Dialect) -> Callable[[Call], Awaitable[Answer]]:
@@ -144,18 +141,6 @@ def _must_be_signed(call: Call, dialect: Dialect, integration: Integration, requ
     signed = getattr(dialect, "signed", None)
     if signed is None or not signed(request, secret, integration.rules):
         raise errors.WrongKey("The signature does not fit: it must be made with this integration's signing secret.")
-
-
-def without_key(request: Received, key: str) -> Received:
-    """The request as it may be read, kept and shown: wherever the key stood, it no longer does."""
-    text, shown = key, HIDDEN.decode()
-    query = {
-        name.replace(text, shown): [value.replace(text, shown) for value in values]
-        for name, values in request.query.items()
-    }
-    headers = {name: value.replace(text, shown) for name, value in request.headers.items() if name in SAFE}
-    body = request.body.replace(key.encode("utf-8", "surrogatepass"), HIDDEN)
-    return Received(request.method, request.path.replace(text, shown), query, headers, body)
 
 
 def _found(reader: Reader, look: Look, integration: Integration) -> Any:

@@ -1,5 +1,6 @@
 """What a request says, each thing as a wish to be taken in: what can be read, and what cannot and is only kept."""
 
+from dataclasses import replace
 from urllib.parse import parse_qs, urlencode
 
 from tocsin.access.call import Call
@@ -24,10 +25,12 @@ def wishes_of(
         said, refusal = (Said("trigger", each.raw), each.why) if isinstance(each, Unread) else (each, None)
         return Take(integration.sender, said, target, agent, call.request_id, model.tidy(refusal), replay_of, keep)
 
+    body = b""  # of what cannot be taken apart nobody knows where its keys stand
     try:
-        return [wish(each) for each in items(dialect, integration.rules, request)]
+        body = dialect.keyless(request.body)
+        return [wish(each) for each in items(dialect, integration.rules, replace(request, body=body))]
     except NotUnderstood as refusal:
-        return [wish(Unread(request.body, str(refusal) or "it cannot be read"))]
+        return [wish(Unread(body, str(refusal) or "it cannot be read"))]
 
 
 def items(dialect: Dialect, rules: Rules, request: Received) -> list[Said | Unread]:
