@@ -17,6 +17,7 @@ from tocsin.settings import Settings
 log = structlog.get_logger("tocsin.intake")
 
 MIB = 1024 * 1024
+SECOND = timedelta(seconds=1)
 
 
 class Doors:
@@ -68,14 +69,16 @@ class Payloads:
         self._folder: Path = settings.data_dir
         self._cap = settings.raw_cap
         self.full = False
+        self._looked: datetime | None = None
 
     @property
     def keep(self) -> int:
         """Bytes of a payload that are kept now; less than 0 means none."""
+        self._look_at_the_disk(SECOND)  # a storm fills a small disk between two rounds of the loop
         return -1 if self.full or self._days == 0 else self._cap
 
     async def forget(self) -> None:
-        """Loop: a thousand at a time, so that nobody behind it waits noticeably."""
+        """Loop: a few at a time, so that nobody behind it waits noticeably, and a nearly full disk has room for it."""
         self._look_at_the_disk()
         while await self._some_go(self._db.clock()):
             self._look_at_the_disk()
@@ -87,9 +90,12 @@ class Payloads:
         gone: int = await self._db.write(actions.forget_payloads, before)
         return gone == actions.FORGET_AT_ONCE
 
-    def _look_at_the_disk(self) -> None:
-        if not self._floor:
+    def _look_at_the_disk(self, seldom: timedelta = timedelta(0)) -> None:
+        """Whether it is full, unless it was looked at within `seldom`."""
+        now = self._db.clock()
+        if not self._floor or (self._looked is not None and timedelta(0) <= now - self._looked < seldom):
             return
+        self._looked = now
         full = shutil.disk_usage(self._folder).free < self._floor
         if full and not self.full:
             log.warning("the disk is nearly full: raw payloads are not kept, and the old ones go; reports stay")
