@@ -133,8 +133,8 @@ def _own_said(draft: ReportDraft, raw: bytes) -> Said:
         raise Invalid.field("summary", "or a description is needed: say what is wrong")
     if draft.action != "trigger" and not draft.dedup_key:
         raise Invalid.field("dedup_key", f"is needed to {draft.action} something")
-    if draft.dedup_key is not None and not 1 <= len(draft.dedup_key) <= model.LONGEST_KEY:
-        raise Invalid.field("dedup_key", f"must have 1 to {model.LONGEST_KEY:,} characters")
+    if draft.dedup_key is not None and not 1 <= len(draft.dedup_key.encode()) <= model.LONGEST_KEY:
+        raise Invalid.field("dedup_key", f"must have 1 to {model.LONGEST_KEY:,} bytes in UTF-8")
     if len(draft.description or "") > LONGEST_DESCRIPTION:
         raise Invalid.field("description", f"must have at most {LONGEST_DESCRIPTION:,} characters")
     if draft.severity is not None:

@@ -106,7 +106,7 @@ def _said(group: Mapping[str, Any], alert: Any, place: int, raw: bytes) -> Said:
     if state not in STATES:
         raise NotUnderstood(f"alerts[{place}].status must be firing or resolved")
     labels = reading.flat(alert.get("labels"))
-    key = reading.dedup_key(alert.get("fingerprint")) or _fingerprint(labels)
+    key = reading.text(alert.get("fingerprint")) or _fingerprint(labels)
     if state == "resolved":
         return Said("resolve", raw, key)
     notes = reading.flat(alert.get("annotations"))

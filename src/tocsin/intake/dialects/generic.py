@@ -116,7 +116,7 @@ def _said(item: Any, raw: bytes, mapping: Mapping[str, str]) -> Said:
         raise NotUnderstood("each item must be a JSON object")
     fields = {name: _field(name, item, mapping) for name in USUAL}
     action = _action(fields["action"])
-    key = reading.dedup_key(fields["dedup_key"]) or _trouble(fields["summary"], fields["asset"])
+    key = fields["dedup_key"] or _trouble(fields["summary"], fields["asset"])
     if key is None:
         names = "summary, title, message" if action == "trigger" else "dedup_key, alert_id, id"
         raise NotUnderstood(f"nothing to {action} by: none of {names} is there; a mapping can say where it stands")

@@ -54,7 +54,7 @@ def _rule(body: Mapping[str, Any], raw: bytes) -> Said:
     state = (reading.text(body.get("state")) or "alerting").lower()
     if state not in OVER + ACTIVE:
         raise NotUnderstood(f"state must be one of {', '.join(ACTIVE + OVER)}")
-    key = reading.dedup_key(f"rule/{reading.text(body.get('ruleId'))}")
+    key = f"rule/{reading.text(body.get('ruleId'))}"
     if state in OVER:
         return Said("resolve", raw, key)
     matched = [each for each in reading.many(body.get("evalMatches")) if isinstance(each, dict)]

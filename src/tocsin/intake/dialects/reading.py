@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tocsin.intake.dialect import NotUnderstood, Received, Reply
-from tocsin.intake.model import LONGEST_KEY, Taken
+from tocsin.intake.model import Taken
 
 DEEPEST = 64
 MOST_FLAT = 64  # fields of a nested object that become labels; the register keeps as many
@@ -101,8 +101,11 @@ def flat(value: Any) -> dict[str, str]:
     return found
 
 
-def dedup_key(value: Any, most: int = LONGEST_KEY) -> str | None:
-    """A dedup key, never cut: two troubles would become one. Raises `NotUnderstood`."""
+def dedup_key(value: Any, most: int) -> str | None:
+    """A dedup key where the sender's own rules limit it: never cut, two troubles would become one.
+
+    Raises `NotUnderstood`. Where there is no such rule any text is one; `model.fitting` makes a long one fit.
+    """
     key = text(value)
     if key is not None and len(key) > most:
         raise NotUnderstood(f"the dedup key may have at most {most:,} characters; this one has {len(key):,}")
