@@ -5,7 +5,6 @@ A sender hears 2xx only when every report is on disk. Whatever goes wrong is sai
 
 import asyncio
 import uuid
-import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
@@ -28,6 +27,7 @@ from tocsin.kit import errors, receiving
 from tocsin.kit.answers import JSON, Answer, Headers
 from tocsin.kit.errors import Problem
 from tocsin.kit.problems import NO_STORE
+from tocsin.kit.unpacking import unpacked
 
 LARGE = 256 * 1024  # bytes of a body that is read in a thread: others wait ten milliseconds for it at most
 T = TypeVar("T")
@@ -90,24 +90,6 @@ async def _received(call: Call, dialect: Dialect) -> tuple[Received, str | None]
     authorization = headers.pop("authorization", None)
     headers["x-request-id"] = call.request_id
     return Received(call.scope["method"], path.removesuffix("/"), query, headers, body), authorization
-
-
-def unpacked(raw: bytes, encoding: bytes, most: int) -> bytes:
-    """The body without its compression; a bomb is noticed before it is unpacked."""
-    if encoding in (b"", b"identity"):
-        return raw
-    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
-        raise errors.WrongContentType("Send the body as it is, or with `content-encoding: gzip`.")
-    opener = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, whichever it is
-    try:
-        body = opener.decompress(raw, most + 1)
-    except zlib.error:
-        raise errors.Malformed("The body is not what its `content-encoding` says.") from None
-    if len(body) > most:
-        raise errors.TooLarge(f"The body may have at most {most:,} bytes here, unpacked; nothing was stored.")
-    if not opener.eof:
-        raise errors.Malformed("The body's compressed form breaks off.")
-    return body
 
 
 async def _opened(
