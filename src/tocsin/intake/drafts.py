@@ -87,8 +87,13 @@ def own_report(draft: ReportDraft, call: Call) -> actions.Take:
 async def replay(call: Call, report: Report) -> list[actions.Take]:
     """A kept report as wishes once more; raises `AlreadyThere` where its payload is gone or was cut."""
     payload = await call.db.read(store.payload_of, report.id)
-    if payload is None or not payload.whole:
-        raise AlreadyThere("The report's raw payload is no longer kept whole, so it cannot be taken in again.")
+    if payload is None:
+        raise AlreadyThere("No raw payload of this report is kept (any more), so it cannot be taken in again.")
+    if not payload.whole:
+        raise AlreadyThere(
+            f"Only the first {len(payload.body):,} of its {payload.size:,} bytes were kept (`TOCSIN_RAW_CAP`), "
+            "so it cannot be taken in again; its sender can send it again."
+        )
     request = again(payload.target, payload.body, report.request_id)
     if report.integration_id is None:
         raise AlreadyThere("A report by a key's own words is sent again by its sender, with `POST /api/reports`.")
