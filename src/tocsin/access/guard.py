@@ -60,6 +60,7 @@ class Guarded(APIRoute):
         bare: bool = False,
         entrance: Entrance | None = None,
         veiled: bool = False,
+        refusing: Callable[[errors.Problem, str], Answer] | None = None,
         most: int = MIB,
         queries: Sequence[str] = (),
         shapes: Sequence[type] = (),
@@ -74,6 +75,7 @@ class Guarded(APIRoute):
         self.bare = bare  # the endpoint takes the body in itself, whatever it is
         self.entrance = entrance
         self.veiled = veiled  # its path holds a secret, which no log line may say
+        self.refusing = refusing  # a wrong method in the words of whoever calls here
         self.most = most
         self.queries = frozenset(queries)
         self.shapes = shapes  # for the docs
@@ -95,7 +97,11 @@ class Guarded(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in (self.methods or ()):
-            raise errors.WrongMethod(headers={"Allow": ", ".join(allowed_methods(scope))})
+            problem = errors.WrongMethod(headers={"Allow": ", ".join(allowed_methods(scope))})
+            if self.refusing is None:
+                raise problem
+            await self.refusing(problem, scope["request_id"])(scope, receive, send)
+            return
         await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

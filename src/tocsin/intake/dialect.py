@@ -81,7 +81,10 @@ class Dialect(Protocol):
         ...
 
     def key(self, request: Received, authorization: str | None) -> str | None:
-        """Where this sender puts its key; None where there is none. `authorization` is that header, as it came."""
+        """Where this sender puts its key; None where there is none. `authorization` is that header, as it came.
+
+        Raises `NotUnderstood` where the key stands in a body that cannot be read.
+        """
         ...
 
     def keyless(self, body: bytes) -> bytes:

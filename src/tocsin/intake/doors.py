@@ -1,6 +1,7 @@
-"""Which door a key opens, in memory: every report asks here. And whether there is room for raw payloads."""
+"""Which door a key opens, in memory: every report asks here. What was refused at it, and the room for payloads."""
 
 import shutil
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,10 @@ from tocsin.access.store import version
 from tocsin.db.engine import Database
 from tocsin.db.transaction import Reader
 from tocsin.intake import actions, store
-from tocsin.intake.model import Integration
+from tocsin.intake.actions import Take
+from tocsin.intake.dialect import Received
+from tocsin.intake.model import LONGEST_SENDER, Integration, Said, tidy
+from tocsin.kit.errors import Problem
 from tocsin.settings import Settings
 
 log = structlog.get_logger("tocsin.intake")
@@ -57,6 +61,31 @@ class Doors:
             for secret in (each.former_hash, each.secret_hash)
             if secret is not None
         }
+
+
+class Refusals:
+    """Requests that were refused before they were read, in their integration's log: why a good key does not help.
+
+    One a second for each integration and process. Lossy by intent: a sender that goes wrong in a loop fills no disk.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._last: dict[int, datetime] = {}
+
+    async def note(self, integration: Integration, why: str, request: Received, request_id: str) -> None:
+        """A refused report with its reason; there is no payload, because nothing was read."""
+        now = self._db.clock()
+        last = self._last.get(integration.id)
+        if last is not None and timedelta(0) <= now - last < SECOND:
+            return
+        self._last[integration.id] = now
+        agent = tidy(request.headers.get("user-agent", "")[:LONGEST_SENDER]) or None
+        said, target = Said("trigger", b""), f"{request.method} {request.path}"
+        with suppress(Problem):  # the sender hears of its own mistake, whatever the database is doing
+            await self._db.write(
+                actions.take, Take(integration.sender, said, target, agent, request_id, tidy(why), keep=-1)
+            )
 
 
 class Payloads:

@@ -6,6 +6,7 @@ A sender hears 2xx only when every report is on disk. Whatever goes wrong is sai
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
@@ -18,8 +19,8 @@ from tocsin.incidents import store as incidents
 from tocsin.incidents import troubles
 from tocsin.incidents.model import Incident
 from tocsin.intake import actions, model, store
-from tocsin.intake.dialect import Dialect, Look, Received, Reply
-from tocsin.intake.doors import Doors
+from tocsin.intake.dialect import Dialect, Look, NotUnderstood, Received, Reply
+from tocsin.intake.doors import Doors, Refusals
 from tocsin.intake.hiding import without_key
 from tocsin.intake.model import Integration, Taken
 from tocsin.intake.wishes import wishes_of
@@ -27,7 +28,7 @@ from tocsin.kit import errors, receiving
 from tocsin.kit.answers import JSON, Answer, Headers
 from tocsin.kit.errors import Problem
 from tocsin.kit.problems import NO_STORE
-from tocsin.kit.unpacking import unpacked
+from tocsin.kit.unpacking import PLAIN, unpacked
 
 LARGE = 256 * 1024  # bytes of a body that is read in a thread: others wait ten milliseconds for it at most
 T = TypeVar("T")
@@ -42,20 +43,25 @@ def through(dialect: Dialect) -> Callable[[Call], Awaitable[Answer]]:
         try:
             reply = await _passed(call, dialect)
         except Problem as problem:
-            reply = dialect.refused(problem.status, problem.detail, call.request_id)
-            return _said(reply, problem.headers)
+            return refusing(dialect)(problem, call.request_id)
         return _said(reply, reply.headers)
 
     take_in.__name__ = dialect.name
     return take_in
 
 
+def refusing(dialect: Dialect) -> Callable[[Problem, str], Answer]:
+    """What is wrong, in the dialect's own form."""
+
+    def refused(problem: Problem, request_id: str) -> Answer:
+        return _said(dialect.refused(problem.status, problem.detail, request_id), problem.headers)
+
+    return refused
+
+
 async def _passed(call: Call, dialect: Dialect) -> Reply:
-    request, authorization = await _received(call, dialect)
-    integration, key = await _opened(call, dialect, request, authorization)
-    _must_be_signed(call, dialect, integration, request)
-    clean = await aside(request.body, without_key, request, key)
-    look = dialect.looks(clean)
+    integration, clean = await _admitted(call, dialect)
+    look = _look(dialect, clean)
     if look is not None:
         found = await call.db.read(_found, look, integration)
         return dialect.shown(look, found, call.request_id)
@@ -74,29 +80,66 @@ async def aside(body: bytes, step: Callable[..., T], *args: Any) -> T:
     return step(*args) if len(body) <= LARGE else await asyncio.to_thread(step, *args)
 
 
-async def _received(call: Call, dialect: Dialect) -> tuple[Received, str | None]:
-    settings, seen = call.service.settings, call.headers_seen
-    raw = await receiving.body(
-        call.receive, seen, most=dialect.most, chunk=settings.chunk_deadline, whole=settings.body_deadline
-    )
-    encoding = seen.get(b"content-encoding", b"").strip().lower()
-    body = await aside(raw, unpacked, raw, encoding, dialect.most)
+async def _admitted(call: Call, dialect: Dialect) -> tuple[Integration, Received]:
+    """Whose request it is, and the request without its key. As soon as it is known whose, a refusal is in its log."""
+    head, authorization = _head(call)
+    try:
+        request = replace(head, body=await _body(call, dialect))
+    except Problem as problem:
+        known = _known(call, dialect, head, authorization)
+        if known is not None:
+            await call.service.part(Refusals).note(known, problem.detail, head, call.request_id)
+        raise
+    integration, key = await _opened(call, dialect, request, authorization)
+    try:
+        count(call, call.service, integration.owner)
+        _must_fit(call, dialect, integration, request)
+    except Problem as problem:
+        await call.service.part(Refusals).note(integration, problem.detail, head, call.request_id)
+        raise
+    return integration, await aside(request.body, without_key, request, key)
+
+
+def _head(call: Call) -> tuple[Received, str | None]:
+    """The request before its body, and the header that is a key and nothing else."""
     path = call.scope.get("raw_path", call.scope["path"].encode()).decode("latin-1").partition("?")[0]
     try:
         query = parse_qs(call.scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100)
     except ValueError:
         raise errors.Malformed("The query has more than 100 parameters.") from None
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in seen.items()}
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in call.headers_seen.items()}
     authorization = headers.pop("authorization", None)
     headers["x-request-id"] = call.request_id
-    return Received(call.scope["method"], path.removesuffix("/"), query, headers, body), authorization
+    return Received(call.scope["method"], path.removesuffix("/"), query, headers, b""), authorization
+
+
+async def _body(call: Call, dialect: Dialect) -> bytes:
+    settings, seen = call.service.settings, call.headers_seen
+    raw = await receiving.body(
+        call.receive, seen, most=dialect.most, chunk=settings.chunk_deadline, whole=settings.body_deadline
+    )
+    encoding = seen.get(b"content-encoding", b"").strip().lower()
+    # A few KiB may become 16 MiB: in a thread, however small it is.
+    return raw if encoding in PLAIN else await asyncio.to_thread(unpacked, raw, encoding, dialect.most)
+
+
+def _known(call: Call, dialect: Dialect, head: Received, authorization: str | None) -> Integration | None:
+    """Whose request it is whose body was refused: known where the key stands outside of it."""
+    try:
+        key = model.tidy(dialect.key(head, authorization))
+    except NotUnderstood:
+        return None
+    return call.service.part(Doors).find(key) if key else None
 
 
 async def _opened(
     call: Call, dialect: Dialect, request: Received, authorization: str | None
 ) -> tuple[Integration, str]:
-    """Whose door it is; raises `NoKey`, `WrongKey`, `NotAllowed` or `TooMany`."""
-    key = model.tidy(await aside(request.body, dialect.key, request, authorization))
+    """Whose door it is; raises `Malformed`, `NoKey`, `WrongKey` or `TooMany`."""
+    try:
+        key = model.tidy(await aside(request.body, dialect.key, request, authorization))
+    except NotUnderstood as why:
+        raise errors.Malformed(str(why)) from None
     doors = call.service.part(Doors)
     integration = doors.find(key) if key else None
     if integration is None:
@@ -107,22 +150,32 @@ async def _opened(
         if integration is None:
             raise errors.WrongKey("This is not the key of an integration, or it was removed or rotated.")
     assert key is not None
-    count(call, call.service, integration.owner)
+    return integration, key
+
+
+def _must_fit(call: Call, dialect: Dialect, integration: Integration, request: Received) -> None:
+    """The integration is for this dialect; where it has a signing secret, the request must carry its signature."""
     if integration.dialect != dialect.name:
         raise errors.NotAllowed(
             f"This key is for the dialect `{integration.dialect}`; `{dialect.name}` needs one of its own."
         )
-    return integration, key
-
-
-def _must_be_signed(call: Call, dialect: Dialect, integration: Integration, request: Received) -> None:
-    """Where the integration has a signing secret, the request must carry its signature."""
     if integration.sealed is None:
         return
     secret = call.service.keyring.unseal(integration.sealed)["signing"]
     signed = getattr(dialect, "signed", None)
     if signed is None or not signed(request, secret, integration.rules):
         raise errors.WrongKey("The signature does not fit: it must be made with this integration's signing secret.")
+
+
+def _look(dialect: Dialect, request: Received) -> Look | None:
+    """What the request asks, if it asks, in text that every database takes; raises `Malformed`."""
+    try:
+        look = dialect.looks(request)
+    except NotUnderstood as why:
+        raise errors.Malformed(str(why)) from None
+    if look is None:
+        return None
+    return replace(look, dedup_key=model.tidy(look.dedup_key), request_id=model.tidy(look.request_id))
 
 
 def _found(reader: Reader, look: Look, integration: Integration) -> Any:

@@ -28,13 +28,10 @@ class PagerDuty:
     most = MOST
 
     def key(self, request: Received, authorization: str | None) -> str | None:
-        """`routing_key` in the body, or the header `X-Routing-Key`."""
+        """`routing_key` in the body, or the header `X-Routing-Key`; raises `NotUnderstood`."""
         if request.headers.get("x-routing-key"):
             return request.headers["x-routing-key"]
-        try:
-            return reading.text(reading.fields(request.body).get("routing_key"))
-        except NotUnderstood:
-            return None
+        return reading.text(reading.fields(request.body).get("routing_key"))
 
     def keyless(self, body: bytes) -> bytes:
         """Written again: a name may stand twice, and a key may be another than the header's."""
