@@ -20,19 +20,20 @@ ESCAPED = re.compile(r"(?i)\\u00(?:3[0-9]|[46][1-6])|%(?:3[0-9]|[46][1-6])|\0")
 
 def without_key(request: Received, key: str) -> Received:
     """The request as it may be read, kept and shown; a body in UTF-16 or UTF-32 is UTF-8 from here on."""
-
-    def hidden(text: str) -> str:
-        text = text.replace(key, HIDDEN)
-        return _spelled(key).sub(HIDDEN, text) if ESCAPED.search(text) else text
-
     query = {
-        hidden(name): [HIDDEN if name.lower() in QUERIES else hidden(value) for value in values]
+        hidden(name, key): [HIDDEN if name.lower() in QUERIES else hidden(value, key) for value in values]
         for name, values in request.query.items()
     }
-    headers = {name: hidden(value) for name, value in request.headers.items() if name in SAFE}
+    headers = {name: hidden(value, key) for name, value in request.headers.items() if name in SAFE}
     text, errors = _text(request.body)
-    body = hidden(text).encode("utf-8", errors)
-    return replace(request, path=hidden(request.path), query=query, headers=headers, body=body)
+    body = hidden(text, key).encode("utf-8", errors)
+    return replace(request, path=hidden(request.path, key), query=query, headers=headers, body=body)
+
+
+def hidden(text: str, key: str) -> str:
+    """The text without the key."""
+    text = text.replace(key, HIDDEN)
+    return _spelled(key).sub(HIDDEN, text) if ESCAPED.search(text) else text
 
 
 def _text(body: bytes) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from tocsin.incidents.model import Incident
 from tocsin.intake import actions, model, store
 from tocsin.intake.dialect import Dialect, Look, NotUnderstood, Received, Reply
 from tocsin.intake.doors import Doors, Refusals
-from tocsin.intake.hiding import without_key
+from tocsin.intake.hiding import hidden, without_key
 from tocsin.intake.model import Integration, Taken
 from tocsin.intake.wishes import wishes_of
 from tocsin.kit import errors, receiving
@@ -32,6 +32,7 @@ from tocsin.kit.unpacking import PLAIN, unpacked
 
 LARGE = 256 * 1024  # bytes of a body that is read in a thread: others wait ten milliseconds for it at most
 T = TypeVar("T")
+Door = TypeVar("Door", Integration, Integration | None)
 
 
 def through(dialect: Dialect) -> Callable[[Call], Awaitable[Answer]]:
@@ -129,7 +130,14 @@ def _known(call: Call, dialect: Dialect, head: Received, authorization: str | No
         key = model.tidy(dialect.key(head, authorization))
     except NotUnderstood:
         return None
-    return call.service.part(Doors).find(key) if key else None
+    return _with_key(call, call.service.part(Doors).find(key), key) if key else None
+
+
+def _with_key(call: Call, found: Door, key: str) -> Door:
+    """What was found; if something was, a key that stands in the path does not come into the log of requests."""
+    if found is not None:
+        call.scope["path"] = hidden(call.scope["path"], key)
+    return found
 
 
 async def _opened(
@@ -150,7 +158,7 @@ async def _opened(
         if integration is None:
             raise errors.WrongKey("This is not the key of an integration, or it was removed or rotated.")
     assert key is not None
-    return integration, key
+    return _with_key(call, integration, key), key
 
 
 def _must_fit(call: Call, dialect: Dialect, integration: Integration, request: Received) -> None:
