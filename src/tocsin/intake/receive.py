@@ -25,7 +25,7 @@ from tocsin.intake.hiding import hidden, without_key
 from tocsin.intake.model import Integration, Taken
 from tocsin.intake.wishes import wishes_of
 from tocsin.kit import errors, receiving
-from tocsin.kit.answers import JSON, Answer, Headers
+from tocsin.kit.answers import JSON, SHOWN_PATH, Answer, Headers
 from tocsin.kit.errors import Problem
 from tocsin.kit.problems import NO_STORE
 from tocsin.kit.unpacking import PLAIN, unpacked
@@ -136,7 +136,7 @@ def _known(call: Call, dialect: Dialect, head: Received, authorization: str | No
 def _with_key(call: Call, found: Door, key: str) -> Door:
     """What was found; if something was, a key that stands in the path does not come into the log of requests."""
     if found is not None:
-        call.scope["path"] = hidden(call.scope["path"], key)
+        call.scope[SHOWN_PATH] = hidden(call.scope["path"], key)
     return found
 
 
