@@ -40,7 +40,8 @@ def receive(tx: Writer, signals: Sequence[Signal]) -> list[Effect]:
     effects = []
     for signal in signals:
         slot = slots.of(signal)
-        decision = heard(None if slot is None else slot.now, signal, at=tx.now)
+        described = slot is not None and slot.now.id in slots.described
+        decision = heard(None if slot is None else slot.now, signal, at=tx.now, described=described)
         effects.append(Effect(decision, slots.after(slot, decision)))
     slots.write(tx)
     return effects
@@ -57,6 +58,8 @@ class _Slots:
             found += store.hold(tx, [id for id in named if id not in {each.id for each in found}]).values()
         self._all = [Slot(each, each) for each in found]
         self._by_id = {slot.now.id: slot for slot in self._all}
+        amended = any(each.action == "amend" for each in signals)
+        self.described = troubles.described_by_people(tx, list(self._by_id)) if amended else frozenset()
         self._active = {(slot.now.dedup_owner, slot.now.dedup_key): slot for slot in self._all if slot.now.active}
 
     def of(self, signal: Signal) -> Slot | None:

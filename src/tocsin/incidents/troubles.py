@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import bindparam, func, not_, select, text
 
-from tocsin.db.schema import incident
+from tocsin.db.schema import former_description, incident
 from tocsin.db.transaction import Reader, Writer
 from tocsin.incidents.model import Incident
 from tocsin.incidents.store import WITH_PARTNER
@@ -22,6 +22,16 @@ def amend(tx: Writer, amended: Sequence[Incident]) -> None:
     """Writes back what a source says of its own report: the summary and the labels."""
     if amended:
         tx.update(incident, FACTS, amended)
+
+
+def described_by_people(tx: Writer, incident_ids: Sequence[int]) -> frozenset[int]:
+    """Those of them whose description people have edited: words before are kept of nobody else's edits."""
+    if not incident_ids:
+        return frozenset()
+    edited = select(former_description.c.incident_id).where(
+        tx.any_of(former_description.c.incident_id, list(incident_ids))
+    )
+    return frozenset(row.incident_id for row in tx.rows(edited))
 
 
 def active_troubles(tx: Writer, troubles: Sequence[Trouble]) -> list[Incident]:

@@ -181,12 +181,18 @@ def _row(tx: Writer, wish: Take, effect: Effect | None) -> dict[str, Any]:
         "incident_id": incident.id if incident is not None else None,
         "dedup_key": said.dedup_key,
         "summary": said.summary,
-        "words": said.words,
+        "words": said.words or _unheard(said, effect),
         "severity": said.severity,
         "sender": wish.user_agent,
         "request_id": wish.request_id,
         "replay_of": wish.replay_of,
     }
+
+
+def _unheard(said: Said, effect: Effect | None) -> str | None:
+    """What a source would have put in place of a person's words: nowhere else is it kept for good."""
+    kept = effect is not None and said.action == "amend" and effect.heard.outcome == "noted"
+    return said.description if kept else None
 
 
 def _payload(tx: Writer, wish: Take, report_id: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from tocsin.incidents.model import (
     cut,
     first_line,
 )
-from tocsin.incidents.reported import Action, Sender
+from tocsin.incidents.reported import Action, Sender, headed
 from tocsin.kit.errors import Invalid
 
 LONGEST_KEY = 1024  # of a dedup key; a longer one is not cut, because two troubles would become one
@@ -170,8 +170,10 @@ def whole(said: Said, rules: Rules) -> Said:
         cut(tidy(name) or "", LABEL_NAME): cut(tidy(value) or "", LABEL_VALUE)
         for name, value in list(said.labels.items())[:MOST_LABELS]
     }
-    described = cut(tidy(said.description) or "", LONGEST_DESCRIPTION) if said.description is not None else None
-    summary = first_line(tidy(said.summary) or "", LONGEST_SUMMARY) or None
+    full = (tidy(said.summary) or "").strip()
+    summary = first_line(full, LONGEST_SUMMARY) or None
+    described = headed(full if full != summary else None, tidy(said.description))
+    described = cut(described, LONGEST_DESCRIPTION) if described is not None else None
     asset = _asset(said, labels, rules, summary, described)
     return replace(
         said,
