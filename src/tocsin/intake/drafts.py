@@ -6,6 +6,7 @@ import msgspec
 
 from tocsin.access.call import Call
 from tocsin.access.model import Principal
+from tocsin.db.engine import Database
 from tocsin.db.transaction import Actor
 from tocsin.incidents import model as incidents
 from tocsin.incidents.model import LONGEST_DESCRIPTION, SOURCES
@@ -83,18 +84,18 @@ def own_report(draft: ReportDraft, call: Call) -> actions.Take:
     return actions.Take(sender, _own_said(draft, call.raw_body), OWN, agent, call.request_id, keep=keep)
 
 
-async def replay(call: Call, report: Report) -> list[actions.Take]:
+async def replay(db: Database, report: Report, request_id: str | None, keep: int) -> list[actions.Take]:
     """A kept report as wishes once more; raises `AlreadyThere` where its payload is gone or was cut."""
-    payload = await call.db.read(store.payload_of, report.id)
+    payload = await db.read(store.payload_of, report.id)
     if payload is None or not payload.whole:
         raise AlreadyThere("The report's raw payload is no longer kept whole, so it cannot be taken in again.")
     request = again(payload.target, payload.body, report.request_id)
     if report.integration_id is None:
         raise AlreadyThere("A report by a key's own words is sent again by its sender, with `POST /api/reports`.")
-    integration = await call.db.read(store.one, report.integration_id)
+    integration = await db.read(store.one, report.integration_id)
     if integration is None or integration.removed_at is not None:
         raise NotFound("The integration that it came in by is removed.")
-    return wishes_of(DIALECTS[integration.dialect], integration, request, call, report.id)
+    return wishes_of(integration, request, request_id, keep, report.id)
 
 
 def tried(integration: Integration, trial: Trial) -> TrialAnswer:

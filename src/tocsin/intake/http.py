@@ -14,6 +14,7 @@ from tocsin.incidents import shapes as incident_shapes
 from tocsin.incidents import store as incidents
 from tocsin.intake import actions, drafts, store
 from tocsin.intake.dialects import DIALECTS
+from tocsin.intake.doors import Payloads
 from tocsin.intake.model import Integration, NewIntegration, Report, Taken, new_key
 from tocsin.intake.receive import through
 from tocsin.intake.shapes import (
@@ -93,7 +94,7 @@ async def read_report(call: Call) -> Answer:
 async def replay_report(call: Call) -> Answer:
     """Take a report in once more, by today's settings: its raw payload must still be kept whole."""
     each = await _report(call)
-    wishes = await drafts.replay(call, each)
+    wishes = await drafts.replay(call.db, each, call.request_id, call.service.part(Payloads).keep)
     return await call.write(actions.take, wishes, _say_taken)
 
 

@@ -19,6 +19,7 @@ from tocsin.incidents import troubles
 from tocsin.incidents.model import Incident
 from tocsin.intake import actions, model, store
 from tocsin.intake.dialect import Dialect, Look, NotUnderstood, Received, Reply
+from tocsin.intake.dialects import DIALECTS
 from tocsin.intake.doors import Doors, Payloads
 from tocsin.intake.model import Integration, Rules, Said, Taken
 from tocsin.kit import errors, receiving
@@ -58,7 +59,7 @@ async def _passed(call: Call, dialect: Dialect) -> Reply:
     if look is not None:
         found = await call.db.read(_found, look, integration)
         return dialect.shown(look, found, call.request_id)
-    wishes = wishes_of(dialect, integration, clean, call)
+    wishes = wishes_of(integration, clean, call.request_id, call.service.part(Payloads).keep)
     taken: list[Taken | Problem] = await call.db.write_many(actions.take, wishes)
     for each in taken:
         if isinstance(each, Problem):
@@ -69,19 +70,20 @@ async def _passed(call: Call, dialect: Dialect) -> Reply:
 
 
 def wishes_of(
-    dialect: Dialect, integration: Integration, request: Received, call: Call, replay_of: int | None = None
+    integration: Integration, request: Received, request_id: str | None, keep: int, replay_of: int | None = None
 ) -> list[actions.Take]:
-    """What a request says, each thing as a wish; what cannot be read is one that is only kept."""
+    """What a request says, each thing as a wish; what cannot be read is one that is only kept.
+
+    `keep` is how many bytes of the raw payload are.
+    """
+    dialect = DIALECTS[integration.dialect]
     target = f"{request.method} {request.path}"
     if request.query:
         target += "?" + urlencode([(name, value) for name, values in request.query.items() for value in values])
     agent = model.tidy(request.headers.get("user-agent", "")[: model.LONGEST_SENDER]) or None
 
     def wish(said: Said, refusal: str | None = None) -> actions.Take:
-        keep = call.service.part(Payloads).keep
-        return actions.Take(
-            integration.sender, said, target, agent, call.request_id, model.tidy(refusal), replay_of, keep
-        )
+        return actions.Take(integration.sender, said, target, agent, request_id, model.tidy(refusal), replay_of, keep)
 
     try:
         return [wish(each) for each in items(dialect, integration.rules, request)]

@@ -9,6 +9,7 @@ from tocsin.access.model import MAY, USUAL_OVERLAP
 from tocsin.incidents.model import SOURCES
 from tocsin.intake import actions, drafts, store
 from tocsin.intake.dialects import DIALECTS
+from tocsin.intake.doors import Payloads
 from tocsin.intake.model import Integration, NewIntegration, new_key
 from tocsin.intake.shapes import IntegrationDraft
 from tocsin.kit import errors, ids, openapi
@@ -88,7 +89,8 @@ async def replay(call: Call) -> Answer:
     report = await call.db.read(store.report_by_id, id)
     if report is None:
         raise errors.NotFound(f"There is no report {id}.")
-    await call.db.write_many(actions.take, await drafts.replay(call, report))
+    keep = call.service.part(Payloads).keep
+    await call.db.write_many(actions.take, await drafts.replay(call.db, report, call.request_id, keep))
     return entrance.seen_other(f"/integrations/{report.integration_id}")
 
 
