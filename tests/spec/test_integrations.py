@@ -249,3 +249,17 @@ def test_an_item_is_replayed_alone_whatever_stands_in_it(world: World) -> None:
         (again,) = world.admin.post(f"/api/reports/{report['id']}/replay").reports
         assert (again["outcome"], again["incident_id"]) == ("joined", report["incident_id"])
     assert len(world.ada.lists().incidents) == 2
+
+
+@pytest.mark.parametrize("letter", ["a", "т", "💥"])
+def test_labels_take_a_kibibyte_each_and_are_cut_between_characters(world: World, letter: str) -> None:
+    world.pagerduty.triggers(custom_details={"name": letter * 2000, letter * 2000: letter * 2000, "short": "s"})
+    (id,) = world.ada.lists().ids
+    labels: dict[str, str] = world.ada.sees(id).incident["labels"]
+    for name, value in labels.items():
+        assert len(name.encode()) <= 256
+        assert len((name + value).encode()) <= 1024
+        assert "\ufffd" not in name + value
+    assert labels["name"].startswith(letter * 200)
+    assert labels["name"].endswith("…")
+    assert labels["short"] == "s"

@@ -165,6 +165,8 @@ def _signal(wish: Take) -> Signal:
         said.severity,
         said.asset,
         said.labels,
+        said.relabel,
+        said.retag,
     )
 
 

@@ -14,6 +14,7 @@ from typing import Literal
 from tocsin.incidents.model import (
     LONGEST_ASSET,
     LONGEST_DESCRIPTION,
+    LONGEST_LABEL,
     LONGEST_SUMMARY,
     MOST_LABELS,
     SEVERITIES,
@@ -27,7 +28,7 @@ LONGEST_KEY = 1024  # of a dedup key; a longer one is not cut, because two troub
 LONGEST_NAME = 200
 LONGEST_REASON = 300
 LONGEST_SENDER = 200
-LABEL_NAME, LABEL_VALUE = 256, 768  # characters; together at most 1 KiB of plain text
+LONGEST_LABEL_NAME = 256  # bytes; with its value a label may have `LONGEST_LABEL` of them
 SEARCHED = 2048  # characters of the words in which an asset's pattern is looked for
 
 ODD = re.compile("[\0\ud800-\udfff]")
@@ -48,6 +49,8 @@ class Said:
     severity: str | None = None
     asset: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    relabel: Mapping[str, str | None] = field(default_factory=dict)  # of an amendment: None takes a label away
+    retag: Mapping[str, bool] = field(default_factory=dict)  # likewise: tags that come and tags that go
     words: str | None = None  # of a note
 
 
@@ -166,10 +169,7 @@ def tidy(text: str | None) -> str | None:
 
 def whole(said: Said, rules: Rules) -> Said:
     """The same in good order: text tidied and cut to our sizes, the integration's own rules applied."""
-    labels = {
-        cut(tidy(name) or "", LABEL_NAME): cut(tidy(value) or "", LABEL_VALUE)
-        for name, value in list(said.labels.items())[:MOST_LABELS]
-    }
+    labels = dict(good_label(name, value) for name, value in list(said.labels.items())[:MOST_LABELS])
     full = (tidy(said.summary) or "").strip()
     summary = first_line(full, LONGEST_SUMMARY) or None
     described = headed(full if full != summary else None, tidy(said.description))
@@ -183,8 +183,27 @@ def whole(said: Said, rules: Rules) -> Said:
         severity=said.severity or (rules.severity if said.action == "trigger" else None),
         asset=first_line(tidy(asset) or "", LONGEST_ASSET) or None,
         labels=labels,
+        relabel={
+            **{good_label(name, "")[0]: None for name, value in said.relabel.items() if value is None},
+            **dict(good_label(name, value) for name, value in said.relabel.items() if value is not None),
+        },
+        retag={tidy(tag) or "": comes for tag, comes in said.retag.items()},
         words=cut(tidy(said.words) or "", LONGEST_DESCRIPTION) if said.words is not None else None,
     )
+
+
+def good_label(name: str, value: str) -> tuple[str, str]:
+    """A label that every store takes: both cut to whole characters within their bytes."""
+    short = cut_bytes(tidy(name) or "", LONGEST_LABEL_NAME)
+    return short, cut_bytes(tidy(value) or "", LONGEST_LABEL - len(short.encode()))
+
+
+def cut_bytes(text: str, most: int) -> str:
+    """At most so many bytes of UTF-8, and no half character; a cut is seen."""
+    whole = text.encode()
+    if len(whole) <= most:
+        return text
+    return whole[: most - len("…".encode())].decode(errors="ignore") + "…"
 
 
 def _asset(

@@ -44,6 +44,8 @@ def through(dialect: Dialect) -> Callable[[Call], Awaitable[Answer]]:
         except Problem as problem:
             reply = dialect.refused(problem.status, problem.detail, call.request_id)
             return _said(reply, problem.headers)
+        except NotUnderstood as refusal:  # of a look; what is said and not understood is kept, below
+            return _said(dialect.refused(400, str(refusal), call.request_id), {})
         return _said(reply, reply.headers)
 
     take_in.__name__ = dialect.name
@@ -184,13 +186,17 @@ def _found(reader: Reader, look: Look, integration: Integration) -> Any:
     if look.what == "request":
         return store.reports_of_request(reader, integration.id, look.request_id or "")
     if look.what == "list":
-        return troubles.of_owner(reader, integration.owner, look.active, look.limit, look.offset)
+        return troubles.of_owner(reader, integration.owner, _wanted(look), look.limit, look.offset)
     if look.what == "count":
-        return troubles.count_of_owner(reader, integration.owner, look.active)
+        return troubles.count_of_owner(reader, integration.owner, _wanted(look))
     incident = _meant(reader, look, integration.owner)
     if look.what == "one" or incident is None:
         return incident
     return store.notes_of_incident(reader, incident.id, look.limit)
+
+
+def _wanted(look: Look) -> troubles.Wanted:
+    return troubles.Wanted(look.active, look.dedup_key, look.severity)
 
 
 def _meant(reader: Reader, look: Look, owner: str) -> Incident | None:
