@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from typing import Any
 
 import pytest
@@ -263,3 +264,28 @@ def test_labels_take_a_kibibyte_each_and_are_cut_between_characters(world: World
     assert labels["name"].startswith(letter * 200)
     assert labels["name"].endswith("…")
     assert labels["short"] == "s"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "summary", "asset"),
+    [
+        (r"POS (\d+) in (\w+)", "POS 12 in Kazan", "12"),
+        (r"POS (\d+)|scooter (\d+)", "scooter 875643 is offline", "875643"),
+        (r"POS \d+", "The POS 12 is down", "POS 12"),
+        (r"POS( \d+)?", "POS is down", "POS"),
+        (r"till", "POS 12 is down", "pos-12"),
+    ],
+)
+def test_an_asset_is_found_in_the_words(world: World, pattern: str, summary: str, asset: str) -> None:
+    machine = PagerDuty(world.admin, settings={"asset_pattern": pattern})
+    machine.triggers(summary=summary)
+    (id,) = world.ada.lists().ids
+    assert world.ada.sees(id).incident["asset"] == asset
+
+
+def test_a_pattern_that_would_take_hours_costs_a_moment_and_no_report(world: World) -> None:
+    machine = Generic(world.admin, settings={"asset_pattern": "(a|aa|a?b?)+$"})
+    began = time.perf_counter()
+    answer = machine.says([{"id": number, "title": "a" * 60 + "!"} for number in range(100)])
+    assert [each["outcome"] for each in answer.reports] == ["opened"] * 100
+    assert time.perf_counter() - began < 5

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+import regex
+
 from tocsin.incidents.model import (
     LONGEST_ASSET,
     LONGEST_DESCRIPTION,
@@ -30,6 +32,8 @@ LONGEST_REASON = 300
 LONGEST_SENDER = 200
 LONGEST_LABEL_NAME = 256  # bytes; with its value a label may have `LONGEST_LABEL` of them
 SEARCHED = 2048  # characters of the words in which an asset's pattern is looked for
+PATIENCE = 0.05  # seconds for that: the event loop stands still meanwhile
+MOST_TRIES = 4  # patterns of one request that may take so long; in the rest of it they are not looked for
 
 ODD = re.compile("[\0\ud800-\udfff]")
 
@@ -167,14 +171,39 @@ def tidy(text: str | None) -> str | None:
     return None if text is None else ODD.sub("\ufffd", text)
 
 
-def whole(said: Said, rules: Rules) -> Said:
+class Pattern:
+    """An integration's asset pattern, for one request. It may be one that backtracks for hours: time ends it."""
+
+    def __init__(self, pattern: str | None) -> None:
+        self._pattern = pattern
+        self._tries = MOST_TRIES
+
+    def found_in(self, words: str) -> str | None:
+        """The first group that takes part in the first match, else all of the match; None where there is none."""
+        if self._pattern is None or not self._tries:
+            return None
+        try:
+            match = regex.search(self._pattern, words[:SEARCHED], timeout=PATIENCE)
+        except TimeoutError:
+            self._tries -= 1
+            return None
+        except regex.error:  # it was good for `re`, which took it once
+            return None
+        if match is None:
+            return None
+        found: str = next((group for group in match.groups() if group), match[0])
+        return found
+
+
+def whole(said: Said, rules: Rules, pattern: Pattern) -> Said:
     """The same in good order: text tidied and cut to our sizes, the integration's own rules applied."""
     labels = dict(good_label(name, value) for name, value in list(said.labels.items())[:MOST_LABELS])
     full = (tidy(said.summary) or "").strip()
     summary = first_line(full, LONGEST_SUMMARY) or None
     described = headed(full if full != summary else None, tidy(said.description))
     described = cut(described, LONGEST_DESCRIPTION) if described is not None else None
-    asset = _asset(said, labels, rules, summary, described)
+    named = labels.get(rules.asset_label) if rules.asset_label is not None else None
+    asset = named or pattern.found_in(f"{summary or ''}\n{described or ''}") or said.asset
     return replace(
         said,
         dedup_key=tidy(said.dedup_key) or None,
@@ -206,27 +235,14 @@ def cut_bytes(text: str, most: int) -> str:
     return whole[: most - len("…".encode())].decode(errors="ignore") + "…"
 
 
-def _asset(
-    said: Said, labels: Mapping[str, str], rules: Rules, summary: str | None, described: str | None
-) -> str | None:
-    """By the label or the pattern that the integration names, else what the dialect found."""
-    if rules.asset_label is not None and (named := labels.get(rules.asset_label)):
-        return named
-    if rules.asset_pattern is not None:
-        words = f"{summary or ''}\n{described or ''}"[:SEARCHED]
-        if match := re.search(rules.asset_pattern, words):
-            return match[match.lastindex or 0]
-    return said.asset
-
-
 def good_rules(rules: Rules) -> Rules:
     """`rules` if they can be followed; `Invalid` names what cannot."""
     if rules.severity is not None and rules.severity not in SEVERITIES:
         raise Invalid.field("settings.severity", f"must be one of {', '.join(reversed(SEVERITIES))}")
     if rules.asset_pattern is not None:
         try:
-            re.compile(rules.asset_pattern)
-        except re.error as problem:
+            regex.compile(rules.asset_pattern)
+        except (regex.error, RecursionError, OverflowError, MemoryError) as problem:
             raise Invalid.field("settings.asset_pattern", f"is no regular expression: {problem}") from None
     return rules
 

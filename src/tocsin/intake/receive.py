@@ -98,7 +98,8 @@ def items(dialect: Dialect, rules: Rules, request: Received) -> list[Said]:
     said = dialect.read(request, rules)
     if len(said) > MOST_AT_ONCE:
         raise NotUnderstood(f"at most {MOST_AT_ONCE:,} in one request, please; these are {len(said):,}")
-    return [model.whole(each, rules) for each in said]
+    pattern = model.Pattern(rules.asset_pattern)
+    return [model.whole(each, rules, pattern) for each in said]
 
 
 async def _received(call: Call, dialect: Dialect) -> tuple[Received, str | None]:
