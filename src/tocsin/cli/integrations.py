@@ -18,7 +18,7 @@ from tocsin.intake.dialect import NotUnderstood
 from tocsin.intake.dialects import DIALECTS
 from tocsin.intake.doors import Payloads
 from tocsin.intake.model import Integration, NewIntegration, Report, Said, Taken, new_key
-from tocsin.intake.shapes import IntegrationDraft, RulesDraft
+from tocsin.intake.shapes import IntegrationDraft, RulesDraft, lines
 from tocsin.start import CannotStart
 
 MAPPING = typer.Option([], help="For `generic`, several times: field=JSONPath.")
@@ -41,10 +41,14 @@ def create(
     asset_pattern: str | None = typer.Option(None, help="Or a regular expression that finds it in the words."),
     mapping: list[str] = MAPPING,
     signing_secret: str | None = typer.Option(None, help="What the sender signs with, where its dialect can."),
+    signature_header: str | None = typer.Option(None, help="The header with its signature, where it is not the usual."),
+    timestamp_header: str | None = typer.Option(None, help="The header with the time, where that is signed too."),
 ) -> None:
     """Make a door and print its address, its key and the lines to paste into the sender."""
     settings = chosen.load()
-    rules = RulesDraft(when_taken, severity, asset_label, asset_pattern, _pairs(mapping))
+    rules = RulesDraft(
+        when_taken, severity, asset_label, asset_pattern, _pairs(mapping), signature_header, timestamp_header
+    )
     draft = IntegrationDraft(name, dialect, source, partner, rules, signing_secret)
 
     async def make(db: Database) -> NewIntegration:
@@ -203,4 +207,4 @@ def _show(made: NewIntegration, base: str) -> None:
     print(made.key, flush=True)
     say(f"This is the key of integration {each.id} ({each.name}) for {DIALECTS[each.dialect].title}.")
     say("It is shown only now. Paste this into the sender:\n")
-    say(DIALECTS[each.dialect].lines(base, made.key), style="")
+    say(lines(made, DIALECTS[each.dialect], base), style="")

@@ -48,13 +48,14 @@ class CreateIntegration:
 
 @dataclass(frozen=True, slots=True)
 class ChangeIntegration:
-    """Another name or other rules; None leaves as it is."""
+    """Another name, other rules, another signing secret; None leaves as it is."""
 
     integration_id: int
     name: str | None
     rules: Rules | None
     by: Actor
     request_id: str | None = None
+    sealed: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +272,8 @@ def _change(tx: Writer, wish: ChangeIntegration) -> Integration:
         values["name"] = model.good_name(wish.name)
     if wish.rules is not None:
         values["settings"] = store.written(model.good_rules(wish.rules))
+    if wish.sealed is not None:
+        values["sealed"] = wish.sealed
     return _changed(tx, before, values, "integration_changed", wish) if values else before
 
 

@@ -17,7 +17,15 @@ from tocsin.intake.dialects import DIALECTS
 from tocsin.intake.doors import Payloads
 from tocsin.intake.model import Integration, Report, Rules, Said, new_key
 from tocsin.intake.receive import again, items, wishes_of
-from tocsin.intake.shapes import IntegrationDraft, ReportDraft, RulesDraft, Trial, TrialAnswer, said_view
+from tocsin.intake.shapes import (
+    IntegrationDraft,
+    IntegrationEdit,
+    ReportDraft,
+    RulesDraft,
+    Trial,
+    TrialAnswer,
+    said_view,
+)
 from tocsin.kit.errors import AlreadyThere, Invalid, NotFound
 from tocsin.kit.keyring import Keyring
 
@@ -43,17 +51,31 @@ def new_integration(
         raise Invalid.field("dialect", f"must be one of {', '.join(DIALECTS)}")
     if draft.source not in SOURCES:
         raise Invalid.field("source", f"must be one of {', '.join(SOURCES)}")
-    sealed = None
-    if draft.signing_secret is not None:
-        if not hasattr(DIALECTS[draft.dialect], "signed"):
-            raise Invalid.field("signing_secret", f"is not for `{draft.dialect}`: its senders do not sign")
-        if len(draft.signing_secret) < SHORTEST_SIGNING_SECRET:
-            raise Invalid.field("signing_secret", f"must have at least {SHORTEST_SIGNING_SECRET} characters")
-        sealed = keyring.seal({"signing": draft.signing_secret})
+    sealed = _sealed(draft.signing_secret, draft.dialect, keyring)
     rules = good_rules(draft.settings, draft.dialect)
     return actions.CreateIntegration(
         draft.name, draft.dialect, draft.source, draft.partner, rules, new_key(), by, sealed, request_id
     )
+
+
+def changed_integration(
+    before: Integration, edit: IntegrationEdit, by: Actor, keyring: Keyring, request_id: str | None = None
+) -> actions.ChangeIntegration:
+    """The wish that an edit means; raises `Invalid`."""
+    rules = None if edit.settings is None else good_rules(edit.settings, before.dialect)
+    sealed = _sealed(edit.signing_secret, before.dialect, keyring)
+    return actions.ChangeIntegration(before.id, edit.name, rules, by, request_id, sealed)
+
+
+def _sealed(secret: str | None, dialect: str, keyring: Keyring) -> bytes | None:
+    """A sender's signing secret as it is kept; raises `Invalid`."""
+    if secret is None:
+        return None
+    if not hasattr(DIALECTS[dialect], "signed"):
+        raise Invalid.field("signing_secret", f"is not for `{dialect}`: its senders do not sign")
+    if len(secret) < SHORTEST_SIGNING_SECRET:
+        raise Invalid.field("signing_secret", f"must have at least {SHORTEST_SIGNING_SECRET} characters")
+    return keyring.seal({"signing": secret})
 
 
 def good_rules(draft: RulesDraft, dialect: str) -> Rules:

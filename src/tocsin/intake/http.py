@@ -165,11 +165,9 @@ async def read_integration(call: Call) -> Answer:
     refuses=(errors.NotFound,),
 )
 async def change_integration(call: Call) -> Answer:
-    """Change its name, or its settings as a whole."""
-    edit: IntegrationEdit = call.content
+    """Change its name, its settings as a whole, or the secret that its sender signs with."""
     before = await _integration(call)
-    rules = None if edit.settings is None else drafts.good_rules(edit.settings, before.dialect)
-    wish = actions.ChangeIntegration(before.id, edit.name, rules, call.actor, call.request_id)
+    wish = drafts.changed_integration(before, call.content, call.actor, call.service.keyring, call.request_id)
     return await call.write(actions.change_integration, [wish], lambda results: _kept(call, the_only(results)))
 
 

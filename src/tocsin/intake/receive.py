@@ -166,8 +166,11 @@ def _must_be_signed(call: Call, dialect: Dialect, integration: Integration, requ
         return
     secret = call.service.keyring.unseal(integration.sealed)["signing"]
     signed = getattr(dialect, "signed", None)
-    if signed is None or not signed(request, secret, integration.rules):
-        raise errors.WrongKey("The signature does not fit: it must be made with this integration's signing secret.")
+    if signed is None or not signed(request, secret, integration.rules, call.db.clock()):
+        raise errors.WrongKey(
+            "The signature does not fit: it must be made with this integration's signing secret, and, where it has a "
+            "timestamp header, within 5 minutes."
+        )
 
 
 def without_key(request: Received, key: str) -> Received:

@@ -11,7 +11,7 @@ from tocsin.intake import actions, drafts, store
 from tocsin.intake.dialects import DIALECTS
 from tocsin.intake.doors import Payloads
 from tocsin.intake.model import Integration, NewIntegration, new_key
-from tocsin.intake.shapes import IntegrationDraft
+from tocsin.intake.shapes import IntegrationDraft, lines
 from tocsin.kit import errors, ids, openapi
 from tocsin.kit.answers import Answer
 from tocsin.web import entrance, render
@@ -96,8 +96,8 @@ async def replay(call: Call) -> Answer:
 
 def _made(call: Call, made: NewIntegration, status: int) -> Answer:
     dialect = DIALECTS[made.integration.dialect]
-    lines = dialect.lines(drafts.base_of(call), made.key)
-    values: dict[str, Any] = {"integration": made.integration, "dialect": dialect, "key": made.key, "lines": lines}
+    pasted = lines(made, dialect, drafts.base_of(call))
+    values: dict[str, Any] = {"integration": made.integration, "dialect": dialect, "key": made.key, "lines": pasted}
     return render.page(call, "integration_made.html", status, **values)
 
 
