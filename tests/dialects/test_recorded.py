@@ -16,8 +16,8 @@ from tocsin.intake.dialect import NotUnderstood, Received
 from tocsin.intake.dialects import DIALECTS
 from tocsin.intake.drafts import _own_said
 from tocsin.intake.model import Rules, Said
-from tocsin.intake.receive import items
 from tocsin.intake.shapes import ReportDraft
+from tocsin.intake.wishes import items
 from tocsin.kit.bodies import Shape
 from tocsin.kit.errors import Problem
 
@@ -48,7 +48,9 @@ def said_by(dialect: str, rules: Rules, request: Received) -> list[Said]:
     """What a request says; our own way has a shape of its own and no dialect."""
     if dialect == OWN:
         return [_own_said(Shape(ReportDraft, nested=True).read(request.body), request.body)]
-    return items(DIALECTS[dialect], rules, request)
+    said = items(DIALECTS[dialect], rules, request)
+    assert all(isinstance(each, Said) for each in said)
+    return [each for each in said if isinstance(each, Said)]
 
 
 def _plain(said: Said) -> dict[str, Any]:

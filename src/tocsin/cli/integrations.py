@@ -14,7 +14,7 @@ from tocsin.db.engine import Database
 from tocsin.db.transaction import CLOCK
 from tocsin.incidents.model import SOURCES
 from tocsin.intake import actions, drafts, store
-from tocsin.intake.dialect import NotUnderstood
+from tocsin.intake.dialect import NotUnderstood, Unread
 from tocsin.intake.dialects import DIALECTS
 from tocsin.intake.doors import Payloads
 from tocsin.intake.model import Integration, NewIntegration, Report, Said, Taken, new_key
@@ -99,7 +99,10 @@ def try_body(which: str = WHICH, body: str = typer.Option(..., help="The file wi
     except NotUnderstood as refusal:
         raise CannotStart(plain(f"it would be refused: {refusal}")) from None
     for one in said:
-        _show_said(one)
+        if isinstance(one, Unread):
+            say(f"One thing would be refused: {one.why}\n")
+        else:
+            _show_said(one)
 
 
 @app.command()

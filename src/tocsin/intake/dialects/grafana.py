@@ -2,11 +2,11 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from tocsin.intake.dialect import NotUnderstood, Path, Received
+from tocsin.intake.dialect import NotUnderstood, Path, Received, Unread
 from tocsin.intake.dialects import reading
 from tocsin.intake.dialects.alertmanager import ASSETS, SEVERITIES, alerts
 from tocsin.intake.model import Rules, Said
@@ -25,9 +25,11 @@ class Grafana(reading.Webhook):
     title = "Grafana alerting webhook"
     paths = (Path("POST PUT", "/in/grafana"),)
 
-    def read(self, request: Received, rules: Rules) -> list[Said]:
+    def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
         body = reading.fields(request.body)
-        return [_rule(body, request.body)] if "alerts" not in body and "ruleId" in body else alerts(body)
+        if "alerts" not in body and "ruleId" in body:
+            return [_rule(body, request.body)]
+        return alerts(body, reading.room(request.body))
 
     def signed(self, request: Received, secret: str, rules: Rules, at: datetime) -> bool:
         """Whether the body carries the signature; with a timestamp header, that is signed before it, and is fresh."""
@@ -100,7 +102,7 @@ def _rule(body: Mapping[str, Any], raw: bytes) -> Said:
 def _rule_key(body: Mapping[str, Any]) -> str:
     """The rule's id; where that is null, its address or name: two rules are two troubles."""
     id = reading.text(body.get("ruleId"))
-    key = reading.dedup_key(f"rule/{id}" if id else reading.first(body.get("ruleUrl"), body.get("ruleName")))
+    key = f"rule/{id}" if id else reading.first(body.get("ruleUrl"), body.get("ruleName"))
     if key is None:
         raise NotUnderstood("ruleId is needed, or ruleUrl or ruleName in its place")
     return key
