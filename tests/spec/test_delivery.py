@@ -10,6 +10,7 @@ from standardwebhooks import Webhook
 
 from tests.phones import BOT
 from tests.world import World
+from tocsin.delivery.channels.webhook import WEBHOOK
 
 
 def channel(world: World, kind: str, severity: str = "info", sources: tuple[str, ...] = (), **config: Any) -> Any:
@@ -243,6 +244,22 @@ def test_nobody_is_there_is_no_answer(world: World) -> None:
     (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
     assert (told["state"], told["attempts"][0]["status"]) == ("waiting", None)
     assert told["reason"].startswith("no connection")
+
+
+def test_a_fault_of_our_own_is_an_attempt_like_any_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*about: Any) -> Any:
+        raise KeyError("x")
+
+    webhook(world)
+    monkeypatch.setattr(WEBHOOK, "render", broken, raising=False)
+    id = world.ada.filed()["id"]
+    world.tells()
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert (told["state"], told["reason"]) == ("waiting", "a fault of Tocsin's own: KeyError")
+    assert "a message could not be made" in world.log.text
+    world.clock.forward(hours=25)
+    world.tells()
+    assert world.ada.timeline_of(id).kinds == ["filed", "not_notified"]
 
 
 def test_no_token_stands_in_a_reason_or_a_log(world: World) -> None:

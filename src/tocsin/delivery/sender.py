@@ -99,7 +99,7 @@ class Sender:
         began = time.perf_counter()
         try:
             channel, found = await self._db.read(_what_it_needs, leader.channel_id, claimed.incident_ids)
-            answer = await self._send(claimed, channel, found)
+            answer = await self._answered(claimed, channel, found)
             now = self._db.clock()
             verdict = model.judged(answer, claimed.attempt, leader.created_at, now, self._dice)
             milliseconds = round((time.perf_counter() - began) * 1000)
@@ -111,6 +111,18 @@ class Sender:
         finally:
             self._busy[leader.channel_id] -= 1
             self.nudge.give()
+
+    async def _answered(self, claimed: Claimed, channel: Channel | None, found: Sequence[Incident]) -> Answer:
+        try:
+            return await self._send(claimed, channel, found)
+        except Problem:
+            raise
+        except Exception as problem:
+            # Whatever went wrong here, somebody waits to be told: it is an attempt like any other, seen in the log,
+            # tried again and given up. Let through, it would be sent again with each lease that runs out, for ever.
+            reason = f"a fault of Tocsin's own: {type(problem).__name__}"
+            log.exception("a message could not be made", notification=claimed.leader.id, reason=reason)
+            return Answer(None, reason)
 
     async def _send(self, claimed: Claimed, channel: Channel | None, found: Sequence[Incident]) -> Answer:
         if channel is None or channel.removed_at is not None:
