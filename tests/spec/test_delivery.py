@@ -219,6 +219,33 @@ def test_it_is_tried_again_under_the_same_id_until_it_is_taken(world: World) -> 
     assert [attempt["outcome"] for attempt in told["attempts"]] == ["again", "sent"]
 
 
+@pytest.mark.parametrize("asked", ["0", "Mon, 23 Nov 2026 08:00:00 GMT", "soon", "-5"])
+def test_nobody_is_asked_again_without_a_pause(world: World, asked: str) -> None:
+    world.receiver.says = lambda came: (429, {"retry-after": asked}, b"")
+    webhook(world)
+    world.ada.files()
+    for _ in range(2):
+        world.tells()
+        world.clock.forward(seconds=2.4)
+    assert len(world.receiver.came) == 1
+
+
+@pytest.mark.parametrize(("asked", "hours"), [("21600", 6), ("Mon, 23 Nov 2026 14:15:30 GMT", 6), ("999999999", 24)])
+def test_a_long_wait_is_obeyed_up_to_the_end(world: World, asked: str, hours: int) -> None:
+    world.receiver.says = lambda came: (503, {"retry-after": asked}, b"")
+    webhook(world)
+    id = world.ada.filed()["id"]
+    world.tells()
+    world.clock.forward(hours=hours, seconds=-5)
+    world.tells()
+    assert len(world.receiver.came) == 1
+    world.clock.forward(seconds=5)
+    world.tells()
+    assert len(world.receiver.came) == 2
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert told["state"] == ("dead" if hours == 24 else "waiting")
+
+
 def test_after_a_day_it_is_given_up_and_can_be_retried(world: World) -> None:
     world.receiver.says = lambda came: (503, {}, b"")
     webhook(world)

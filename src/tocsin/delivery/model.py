@@ -199,8 +199,8 @@ def wants(subscription: Subscription, notice: Notice, severity: str, source: str
 def judged(answer: Answer, attempts: int, created_at: datetime, now: datetime, dice: random.Random) -> Verdict:
     """The one rule for every way out: done, again later, or never.
 
-    2xx is done. 429, 5xx and silence are tried again: as long after as the other side asks, else 5 s, 10 s, 20 s …
-    up to an hour, with jitter so that many do not come back at once; for 24 hours. Everything else is final.
+    2xx is done. 429, 5xx and silence are tried again: after 5 s, 10 s, 20 s … up to an hour, with jitter so that many
+    do not come back at once, or later where the other side asks for it; for 24 hours. Everything else is final.
     """
     status = answer.status
     if status is not None and 200 <= status < 300:
@@ -208,11 +208,13 @@ def judged(answer: Answer, attempts: int, created_at: datetime, now: datetime, d
     if answer.final or (status is not None and status != 429 and status < 500):
         return Verdict("dead", answer.reason, status)
     longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempts - 1, 20))
-    wait = min(answer.wait, LONGEST_WAIT) if answer.wait is not None else dice.uniform(longest / 2, longest)
-    due_at = now + timedelta(seconds=wait)
-    if due_at - created_at > GIVE_UP_AFTER:
+    until = created_at + GIVE_UP_AFTER
+    due_at = now + timedelta(seconds=dice.uniform(longest / 2, longest))
+    if due_at > until:
         return Verdict("dead", f"given up after 24 hours: {answer.reason}", status)
-    return Verdict("again", answer.reason, status, due_at)
+    # Who asks for no wait, or for a time that has passed, gets ours: they would be asked without pause.
+    asked = now + timedelta(seconds=min(answer.wait or 0.0, GIVE_UP_AFTER.total_seconds()))
+    return Verdict("again", answer.reason, status, max(due_at, min(asked, until)))
 
 
 def waits(header: str | None, now: datetime) -> float | None:
