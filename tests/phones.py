@@ -33,11 +33,16 @@ class Came:
         return json.loads(self.body)
 
 
-Says = Callable[[Came], tuple[int, dict[str, str], bytes]]
+Said = tuple[int, dict[str, str], bytes]
+Says = Callable[[Came], Said]
 
 
-def taken(came: Came) -> tuple[int, dict[str, str], bytes]:
+def taken(came: Came) -> Said:
     return 200, {"content-type": "application/json"}, b'{"ok":true,"result":[]}'
+
+
+def breaks_off(came: Came) -> Said:
+    raise ConnectionAbortedError
 
 
 class Receiver:
@@ -71,6 +76,7 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._server.handle_error = lambda *about: None  # type: ignore[method-assign]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     @property
@@ -90,7 +96,7 @@ class Phone(Receiver):
         self.updates: list[dict[str, Any]] = []
         self.says = self._as_telegram
 
-    def _as_telegram(self, came: Came) -> tuple[int, dict[str, str], bytes]:
+    def _as_telegram(self, came: Came) -> Said:
         if came.path.endswith("/getUpdates"):
             offset = came.json["offset"]
             found = [each for each in self.updates if each["update_id"] >= offset]

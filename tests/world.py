@@ -268,4 +268,5 @@ async def _do(call: Callable[[], T]) -> T:
 def due_or_sending(reader: Reader, now: datetime) -> bool:
     """Whether a message is to be sent by now, and nobody knows yet what came of it."""
     unsettled = notification.c.state.in_(("waiting", "sending"))
-    return reader.row(select(notification.c.id).where(unsettled, notification.c.due_at <= now)) is not None
+    due = (unsettled, notification.c.follows.is_(None), notification.c.due_at <= now)
+    return reader.row(select(notification.c.id).where(*due)) is not None

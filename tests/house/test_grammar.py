@@ -33,7 +33,8 @@ MORE: dict[str, dict[str, str]] = {
         "shapes": "what may be sent and what is said: http.py holds the routes",
     },
     "delivery": {
-        "outbox": "what is to be sent: queued with the entry, claimed, settled; actions.py has channels",
+        "outbox": "what is to be sent: queued with the entry, and settled; actions.py has channels",
+        "claiming": "what is due, leased fairly: the other half of outbox.py, which is at its size",
         "told": "the routes of what was told: http.py has those of channels",
         "shapes": "what may be sent and what is said: http.py holds the routes",
         "drafts": "what drafts of channels mean: http.py and the command line share it",

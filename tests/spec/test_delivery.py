@@ -2,15 +2,19 @@
 
 import json
 import re
+import threading
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
-from tests.phones import BOT
+from tests.phones import BOT, Came, Said, breaks_off, taken
 from tests.world import World
+from tocsin.delivery import model
 from tocsin.delivery.channels.webhook import WEBHOOK
+from tocsin.delivery.sender import Sender
 
 
 def channel(world: World, kind: str, severity: str = "info", sources: tuple[str, ...] = (), **config: Any) -> Any:
@@ -31,6 +35,13 @@ def telegram(world: World, **more: Any) -> Any:
 
 def webhook(world: World, **more: Any) -> Any:
     return channel(world, "webhook", url=world.receiver.url + "/hook", **more)
+
+
+def more_of_them(world: World, path: str) -> None:
+    """Another webhook."""
+    draft = {"name": path, "kind": "webhook", "config": {"url": world.receiver.url + path}}
+    id = world.admin.post("/api/channels", draft).json["channel"]["id"]
+    assert world.admin.post("/api/subscriptions", {"channel_id": id}).status == 201
 
 
 def test_the_phone_says_what_is_wrong_how_bad_since_when_and_how_often(world: World) -> None:
@@ -175,6 +186,145 @@ def test_a_burst_is_folded_into_one_message_that_counts(world: World) -> None:
     assert world.phone.texts[2:] == ["New: later"]
 
 
+def test_a_trickle_is_one_message_in_ten_seconds(world: World) -> None:
+    telegram(world)
+    for number in range(30):
+        world.ada.files(f"number {number}")
+        world.tells()
+        world.clock.forward(seconds=1)
+    world.tells()
+    assert world.phone.texts == ["New: number 0", "9 new incidents", *["10 new incidents"] * 2]
+
+
+def test_a_burst_of_thousands_is_one_message(world: World) -> None:
+    telegram(world)
+    world.ada.files("the first")
+    world.tells()
+    for _ in range(3):
+        drafts = [{"description": f"number {number}", "source": "operator"} for number in range(1000)]
+        assert world.ada.post("/api/incidents/batch", {"incidents": drafts}).status == 200
+    world.clock.forward(seconds=10)
+    world.tells()
+    assert world.phone.texts == ["New: the first", "3000 new incidents"]
+
+
+def test_what_came_and_went_within_a_burst_is_told_in_its_order(world: World) -> None:
+    telegram(world)
+    world.ada.files("the first")
+    world.tells()
+    for number in range(3):
+        world.ada.moves(world.ada.filed(f"number {number}")["id"], "resolved")
+    world.tells()
+    assert world.phone.texts == ["New: the first"]
+    world.clock.forward(seconds=10)
+    world.tells()
+    assert world.phone.texts[1:] == ["3 new incidents", "3 incidents resolved"]
+
+
+def test_a_webhook_hears_of_an_incident_in_its_order(world: World) -> None:
+    world.receiver.says = lambda came: (503, {}, b"")
+    webhook(world)
+    id = world.ada.filed()["id"]
+    world.tells()
+    world.ada.acknowledges(id)
+    world.ada.moves(id, "resolved")
+    world.ada.moves(id, "open")
+    world.ada.files("another")
+    world.tells()
+    kinds = [came.json["type"] for came in world.receiver.came]
+    assert kinds == ["incident.opened", "incident.opened"]
+    world.receiver.came.clear()
+    world.receiver.says = lambda came: (200, {}, b"")
+    world.clock.forward(seconds=5)
+    world.tells()
+    kinds = [came.json["type"] for came in world.receiver.came if came.json["data"]["incident"]["id"] == id]
+    assert kinds == ["incident.opened", "incident.acknowledged", "incident.resolved", "incident.reopened"]
+
+
+def test_what_follows_is_told_when_the_one_before_is_given_up(world: World) -> None:
+    world.receiver.says = lambda came: (400 if came.json["type"] == "incident.opened" else 200, {}, b"")
+    webhook(world)
+    id = world.ada.filed()["id"]
+    world.ada.moves(id, "resolved")
+    world.tells()
+    assert [came.json["type"] for came in world.receiver.came] == ["incident.opened", "incident.resolved"]
+
+
+def test_the_end_is_told_to_whoever_was_told_of_the_beginning(world: World) -> None:
+    telegram(world, severity="high+")
+    id = world.ada.filed(severity="critical")["id"]
+    small = world.ada.filed(severity="low")["id"]
+    world.tells()
+    world.ada.ask("PATCH", f"/api/incidents/{id}", {"severity": "low"})
+    world.ada.moves(id, "resolved")
+    world.ada.moves(small, "resolved")
+    world.tells()
+    world.ada.moves(id, "open")
+    world.tells()
+    assert [text.split(":")[0] for text in world.phone.texts] == ["New", "Resolved", "Again"]
+
+
+def test_two_rises_of_one_moment_are_told_once(world: World) -> None:
+    webhook(world, severity="critical")
+    id = world.ada.filed(severity="medium")["id"]
+    rises = [
+        lambda: world.ada.ask("PATCH", f"/api/incidents/{id}", {"severity": "high"}),
+        lambda: world.ada.ask("PATCH", f"/api/incidents/{id}", {"severity": "critical"}),
+    ]
+    world.together(rises)
+    world.tells()
+    assert [came.json["type"] for came in world.receiver.came] == ["incident.raised"]
+
+
+def burst_that_is_refused(world: World) -> Any:
+    """A burst of three, whose message Telegram has refused for good; what the channel was told, oldest first."""
+    telegram(world)
+    drafts = [{"description": f"number {number}", "source": "operator"} for number in range(3)]
+    world.phone.says = lambda came: (400, {}, b"{}")
+    assert world.ada.post("/api/incidents/batch", {"incidents": drafts}).status == 200
+    world.tells()
+    return list(reversed(world.admin.get("/api/channels/1/notifications").notifications))
+
+
+def test_what_a_message_carries_ends_as_the_message_does(world: World) -> None:
+    leader, *carried = burst_that_is_refused(world)
+    assert [each["state"] for each in (leader, *carried)] == ["dead"] * 3
+    assert [each["reason"] for each in carried] == ["it answered 400"] * 2
+    assert [each["carried_by"] for each in carried] == [leader["id"]] * 2
+    for id in world.ada.lists().ids:
+        assert world.ada.timeline_of(id).kinds == ["filed", "not_notified"]
+
+
+def test_to_retry_what_was_carried_is_to_retry_the_message(world: World) -> None:
+    leader, *carried = burst_that_is_refused(world)
+    world.phone.says = lambda came: (200, {}, b"{}")
+    assert world.admin.post(f"/api/notifications/{carried[0]['id']}/retry").json["notification"]["state"] == "carried"
+    world.tells()
+    assert world.phone.texts == ["3 new incidents"] * 2
+    told = world.admin.get("/api/channels/1/notifications").notifications
+    assert [each["state"] for each in told] == ["carried", "carried", "sent"]
+    for id in world.ada.lists().ids:
+        assert world.ada.timeline_of(id).kinds == ["filed", "not_notified", "notified"]
+    assert world.admin.post(f"/api/notifications/{carried[0]['id']}/retry").problem == "already-there"
+    assert leader["id"] == told[-1]["id"]
+
+
+def test_a_removed_channel_settles_what_it_was_still_to_be_told(world: World) -> None:
+    telegram(world)
+    world.phone.says = lambda came: (503, {}, b"{}")
+    drafts = [{"description": f"number {number}", "source": "operator"} for number in range(3)]
+    assert world.ada.post("/api/incidents/batch", {"incidents": drafts}).status == 200
+    world.tells()
+    first = world.ada.lists().ids[0]
+    world.ada.moves(first, "resolved")
+    assert world.admin.ask("DELETE", "/api/channels/1").status == 200
+    for id in world.ada.lists().ids:
+        told = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+        assert {(each["state"], each["reason"]) for each in told} == {("dead", "the channel was removed")}
+        assert world.ada.timeline_of(id).kinds.count("not_notified") == len(told)
+    assert world.ada.timeline_of(first).kinds == ["filed", "moved", "not_notified", "not_notified"]
+
+
 def test_a_storm_of_one_moment_is_one_message(world: World) -> None:
     telegram(world)
     drafts = [{"description": f"number {number}", "source": "operator"} for number in range(30)]
@@ -262,6 +412,42 @@ def test_after_a_day_it_is_given_up_and_can_be_retried(world: World) -> None:
     assert world.ada.get(f"/api/notifications/{told['id']}").json["notification"]["state"] == "sent"
     assert world.admin.post(f"/api/notifications/{told['id']}/retry").problem == "already-there"
     assert len({came.headers["webhook-id"] for came in world.receiver.came}) == 1
+
+
+def test_channels_that_hang_leave_room_for_the_others(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "DEADLINE", 60.0)
+    told, over = threading.Semaphore(0), threading.Event()
+
+    def says(came: Came) -> Said:
+        told.release() if came.path == "/good" else over.wait(60)
+        return 200, {}, b""
+
+    world.receiver.says = says
+    for number in range(16):
+        more_of_them(world, f"/hangs/{number}")
+    more_of_them(world, "/good")
+    for number in range(5):
+        world.ada.files(f"number {number}")
+    assert all(told.acquire(timeout=30) for _ in range(5))
+    over.set()
+    world.tells()
+    assert Counter(came.path for came in world.receiver.came)["/good"] == 5
+
+
+def test_a_channel_that_does_not_answer_is_probed_until_it_does(world: World) -> None:
+    world.receiver.says = breaks_off
+    webhook(world)
+    world.ada.files()
+    world.tells()
+    load = world.service.part(Sender).load
+    assert load.silent == (1,)
+    assert load.room(1) == 1
+    world.receiver.says = taken
+    world.clock.forward(seconds=5)
+    world.tells()
+    load = world.service.part(Sender).load
+    assert load.silent == ()
+    assert load.room(1) == 4
 
 
 def test_nobody_is_there_is_no_answer(world: World) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from tocsin.access.model import Principal
 from tocsin.db.transaction import Actor, Happening, Writer, decided
-from tocsin.delivery import model, store
+from tocsin.delivery import model, outbox, store
 from tocsin.delivery.model import Channel, Subscription
 from tocsin.incidents import actions as incidents
 from tocsin.incidents import store as incident_store
@@ -109,7 +109,7 @@ def _remove_channel(tx: Writer, wish: RemoveChannel) -> Channel:
     before = model.in_use(store.one_channel(tx, wish.channel_id))
     store.change_channel(tx, before.id, {"removed_at": tx.now, "sealed": None})
     store.end_subscriptions(tx, channel_id=before.id)
-    store.end_waiting(tx, before.id, "the channel was removed")
+    outbox.end(tx, before.id, "the channel was removed")
     tx.tell(Happening("channel_removed", wish.by, refs={"channel": before.id}, request_id=wish.request_id))
     after = store.one_channel(tx, before.id)
     assert after is not None

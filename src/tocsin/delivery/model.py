@@ -81,6 +81,7 @@ class Notification:
     attempts: int
     settled_at: datetime | None
     reason: str | None
+    follows: int | None = None  # of the same channel and incident; sent only after that one is settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +158,7 @@ class Answer:
     reason: str
     wait: float | None = None
     final: bool = False
+    silent: bool = False  # nobody was there, or nobody said anything
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,14 +188,29 @@ def noticed(kind: str, changes: Mapping[str, Sequence[Any]]) -> tuple[str, str |
     return None
 
 
-def wants(subscription: Subscription, notice: Notice, severity: str, source: str) -> bool:
-    """Whether this is for this subscriber. Of a rise hears only who had not been told of the incident before it."""
+def wants(subscription: Subscription, notice: Notice, severity: str, source: str, *, told: bool) -> bool:
+    """Whether this is for this subscriber. Of a rise hears only who had not been told of the incident before it; of
+    the end whoever was `told` that there is one, even if it is less severe by now.
+    """
     if subscription.sources and source not in subscription.sources:
         return False
+    if told and notice.event in ("resolved", "reopened"):
+        return True
     least = RANK[subscription.severity]
     if notice.rose_from is not None and RANK[notice.rose_from] >= least:
         return False
     return RANK[severity] >= least
+
+
+def burst(until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
+    """When something of an event is due, and until when its burst lasts then: each message, a folded one too, opens
+    ten seconds in which the next one waits. `until` is the end that was known.
+    """
+    if until is None or until <= now:
+        return now, now + BURST
+    if until - now > BURST:  # a folded message goes out at the beginning of the last ten seconds
+        return until - BURST, until
+    return until, until + BURST
 
 
 def judged(answer: Answer, attempts: int, created_at: datetime, now: datetime, dice: random.Random) -> Verdict:

@@ -16,10 +16,11 @@ import structlog
 from tocsin.access.model import ENVIRONMENT
 from tocsin.db.engine import Database
 from tocsin.db.transaction import Reader
-from tocsin.delivery import links, model, outbox, store
+from tocsin.delivery import claiming, links, model, outbox, store
 from tocsin.delivery.channels import KINDS
+from tocsin.delivery.claiming import Claimed, Load
 from tocsin.delivery.model import Answer, Channel, Mail, Message, Verdict
-from tocsin.delivery.outbox import Claim, Claimed, Settled
+from tocsin.delivery.outbox import Settled
 from tocsin.delivery.transport import Way
 from tocsin.incidents import store as incidents
 from tocsin.incidents.model import Incident
@@ -32,8 +33,6 @@ from tocsin.settings import Settings
 
 log = structlog.get_logger("tocsin.delivery")
 
-IN_FLIGHT = 64  # messages at once, of this process
-OF_ONE = 4  # of one channel: a slow or dead target takes no more
 LOOK = 0.25  # seconds between two looks without a hint
 LAST_WAIT = 3.0  # seconds that a stop allows messages in flight
 
@@ -48,6 +47,7 @@ class Sender:
         self._way = Way(settings, db.clock)
         self._dice = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._busy: Counter[int] = Counter()
+        self._silent: dict[int, None] = {}  # channels that gave no answer the last time, longest ago first
         self._tasks: set[asyncio.Task[None]] = set()
         self.nudge = Nudge()
         db.after_commit(self.nudge.give)
@@ -61,6 +61,11 @@ class Sender:
     def in_flight(self) -> int:
         """Messages that are being sent."""
         return len(self._tasks)
+
+    @property
+    def load(self) -> Load:
+        """What is in flight, by channel."""
+        return Load({id: count for id, count in self._busy.items() if count}, tuple(self._silent))
 
     async def once(self) -> None:
         """Loop: wait for a hint, then take what is due until there is nothing more to take."""
@@ -82,11 +87,10 @@ class Sender:
         await self._way.close()
 
     async def _took_some(self) -> bool:
-        room = IN_FLIGHT - len(self._tasks)
-        full = [channel_id for channel_id, count in self._busy.items() if count >= OF_ONE]
-        if room <= 0 or not await self._db.read(store.anything_due, self._db.clock(), full):
+        load = self.load
+        if not await self._db.read(store.anything_due, self._db.clock(), load.full):
             return False
-        claimed: list[Claimed] = await self._db.write(outbox.claim, Claim(dict(self._busy), room, OF_ONE))
+        claimed: list[Claimed] = await self._db.write(claiming.claim, load)
         for each in claimed:
             self._busy[each.leader.channel_id] += 1
             task = asyncio.create_task(self._deliver(each), name="deliver")
@@ -100,6 +104,9 @@ class Sender:
         try:
             channel, found = await self._db.read(_what_it_needs, leader.channel_id, claimed.incident_ids)
             answer = await self._answered(claimed, channel, found)
+            self._silent.pop(leader.channel_id, None)
+            if answer.silent:
+                self._silent[leader.channel_id] = None
             now = self._db.clock()
             verdict = model.judged(answer, claimed.attempt, leader.created_at, now, self._dice)
             milliseconds = round((time.perf_counter() - began) * 1000)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import aiosmtplib
 
 MOST_READ = 64 * 1024  # bytes of an answer that are looked at
-MOST_CONNECTIONS = 64
+MOST_CONNECTIONS = 512  # more than `claiming.IN_FLIGHT` and all bots: nobody waits for a connection of another
 LONGEST_REASON = 200
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 SMTP_PORTS = {"smtp": 587, "smtps": 465}
@@ -153,14 +153,14 @@ class Way:
         except Refused as why:
             return Answer(None, f"not sent: {why}", final=True), b""
         except (TimeoutError, httpcore2.TimeoutException):
-            return Answer(None, f"no answer within {deadline:g} seconds"), b""
+            return Answer(None, f"no answer within {deadline:g} seconds", silent=True), b""
         except (httpcore2.ConnectError, OSError) as problem:
             # Neither holds the address; the one of TLS says what is wrong with the certificate.
-            return Answer(None, cut(f"no connection: {problem}", LONGEST_REASON)), b""
+            return Answer(None, cut(f"no connection: {problem}", LONGEST_REASON), silent=True), b""
         except httpcore2.UnsupportedProtocol:
             return Answer(None, "not sent: only http and https", final=True), b""
         except (httpcore2.NetworkError, httpcore2.ProtocolError):
-            return Answer(None, "the connection broke off"), b""
+            return Answer(None, "the connection broke off", silent=True), b""
 
     async def _sent(self, request: Request, deadline: float) -> tuple[Answer, bytes]:
         headers: list[tuple[bytes | str, bytes | str]] = [("user-agent", "Tocsin"), *request.headers.items()]
@@ -191,7 +191,7 @@ class Way:
         except aiosmtplib.SMTPResponseException as problem:
             return _mail_refused(problem)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as problem:
-            return Answer(None, f"the mail server cannot be reached: {type(problem).__name__}")
+            return Answer(None, f"the mail server cannot be reached: {type(problem).__name__}", silent=True)
         return Answer(250, "the mail server took it")
 
     def _smtp(self, deadline: float) -> dict[str, Any]:
