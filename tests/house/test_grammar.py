@@ -44,6 +44,8 @@ MORE: dict[str, dict[str, str]] = {
         "buttons": "pressed buttons, by webhook or by polling",
         "sender": "the loop that carries messages out",
         "transport": "the guarded way out: HTTP and mail",
+        "addresses": "where the way out may lead, and the guard that sees to it",
+        "names": "names looked up in threads that nobody waits for",
     },
     "timeline": {
         "bell": "rings when the log has grown, for all who wait",
