@@ -128,6 +128,18 @@ def test_a_removed_channel_is_gone_with_its_subscriptions(world: World) -> None:
     assert world.receiver.came == []
 
 
+def test_the_same_subscription_is_there_once(world: World) -> None:
+    id = adds(world, "ntfy").json["channel"]["id"]
+    draft = {"channel_id": id, "severity": "high", "sources": ["monitoring", "partner"]}
+    made = world.admin.post("/api/subscriptions", draft)
+    assert made.status == 201
+    again = draft | {"severity": "high+", "sources": ["partner", "monitoring"]}
+    assert world.admin.post("/api/subscriptions", again).problem == "already-there"
+    assert world.admin.post("/api/subscriptions", draft | {"sources": []}).status == 201
+    assert world.admin.ask("DELETE", f"/api/subscriptions/{made.json['subscription']['id']}").status == 200
+    assert world.admin.post("/api/subscriptions", again).status == 201
+
+
 def test_a_subscription_ends(world: World) -> None:
     id = adds(world, "ntfy", url=world.receiver.url).json["channel"]["id"]
     subscription = world.admin.post("/api/subscriptions", {"channel_id": id}).json["subscription"]

@@ -132,6 +132,18 @@ def test_a_rotated_secret_overlaps_with_the_old_one(world: World) -> None:
     assert len(world.receiver.came[1].headers["webhook-signature"].split(" ")) == 1
 
 
+def test_a_second_rotation_within_the_overlap_drops_nobody(world: World) -> None:
+    world.clock.now = datetime.now(UTC)
+    made = webhook(world)
+    path = f"/api/channels/{made['channel']['id']}/rotate"
+    secrets = [made["secret"], *(world.admin.post(path, {"overlap_seconds": 60}).json["secret"] for _ in range(2))]
+    world.ada.files()
+    world.tells()
+    (came,) = world.receiver.came
+    for secret in secrets:
+        Webhook(secret).verify(came.body, came.headers)
+
+
 def test_a_mail_is_a_thread_of_its_incident_and_no_text_becomes_a_header(world: World) -> None:
     assert world.mailbox
     channel(world, "email", to="ada@example.com, bob@example.com")
