@@ -100,7 +100,7 @@ class Phone(Receiver):
         if came.path.endswith("/getUpdates"):
             offset = came.json["offset"]
             found = [each for each in self.updates if each["update_id"] >= offset]
-            return 200, {}, json.dumps({"ok": True, "result": found}).encode()
+            return 200, {}, json.dumps({"ok": True, "result": found[: came.json.get("limit", 100)]}).encode()
         return taken(came)
 
     def calls(self, method: str) -> list[Any]:

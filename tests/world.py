@@ -169,8 +169,9 @@ class World:
             await asyncio.sleep(0)
 
     async def asks_telegram(self) -> None:
-        """Tocsin asks for pressed buttons; it does so all the time."""
-        await self.service.part(Buttons).once()
+        """Tocsin asks for pressed buttons; it does so all the time, so that one question may be under way already."""
+        for _ in range(2):
+            await self.service.part(Buttons).once()
 
     def reads(self, query: Callable[..., T], *args: Any) -> T:
         """What stands in the database."""

@@ -176,6 +176,7 @@ async def running(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[S
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await service.part(Buttons).close()
         await sender.close()
         await db.close()
 

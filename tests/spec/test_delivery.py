@@ -539,6 +539,76 @@ def test_the_button_acknowledges_by_polling(world: World) -> None:
     ]
 
 
+def test_a_hundred_presses_of_long_messages_are_all_heard(world: World) -> None:
+    telegram(world)
+    id = world.ada.filed()["id"]
+    world.tells()
+    presses = [world.phone.press(world.phone.messages[0], number) for number in range(100)]
+    for press in presses:
+        press["callback_query"]["message"]["text"] = "x" * 4096
+    world.phone.updates = presses
+    for _ in range(10):
+        world.run(world.asks_telegram())
+    assert len(world.phone.calls("answerCallbackQuery")) == 100
+    assert world.ada.sees(id).incident["acknowledged_at"] is not None
+
+
+def test_updates_that_cannot_be_read_stand_in_the_log(world: World) -> None:
+    telegram(world)
+    world.phone.says = lambda came: (200, {}, b'{"ok":true,"result":[{"upda')
+    world.run(world.asks_telegram())
+    assert "Telegram's updates cannot be read" in world.log.text
+
+
+def test_a_bot_that_is_refused_is_left_alone_for_a_minute(world: World) -> None:
+    telegram(world)
+    world.run(world.asks_telegram())
+    world.phone.says = lambda came: (401, {}, b"{}")
+    world.run(world.asks_telegram())
+    before = len(world.phone.calls("getUpdates"))
+    for _ in range(5):
+        world.run(world.asks_telegram())
+    assert len(world.phone.calls("getUpdates")) == before
+    world.clock.forward(minutes=1)
+    world.run(world.asks_telegram())
+    assert len(world.phone.calls("getUpdates")) > before
+
+
+def test_a_bot_that_hangs_keeps_no_other_waiting(world: World) -> None:
+    other, over = BOT.replace("4242", "777"), threading.Event()
+    telegram(world)
+    known = world.phone.says
+
+    def says(came: Came) -> Said:
+        if other in came.path and came.path.endswith("/getUpdates"):
+            over.wait(30)
+        return known(came)
+
+    world.phone.says = says
+    draft = {"name": "another bot", "kind": "telegram", "config": {"token": other, "chat": "2"}}
+    assert world.admin.post("/api/channels", draft).status == 201
+    id = world.ada.filed()["id"]
+    world.tells()
+    world.phone.updates = [world.phone.press(world.phone.messages[0])]
+    for _ in range(3):
+        world.run(world.asks_telegram())
+    assert world.ada.sees(id).incident["acknowledged_at"] is not None
+    over.set()
+
+
+def test_who_presses_is_answered_in_the_language_of_the_chat(world: World) -> None:
+    telegram(world)
+    draft = {"name": "по-русски", "kind": "telegram", "config": {"token": BOT, "chat": "2", "language": "ru"}}
+    id = world.admin.post("/api/channels", draft).json["channel"]["id"]
+    assert world.admin.post("/api/subscriptions", {"channel_id": id}).status == 201
+    world.ada.files()
+    world.tells()
+    (message,) = [each for each in world.phone.messages if each["chat_id"] == "2"]
+    world.phone.updates = [world.phone.press(message)]
+    world.run(world.asks_telegram())
+    assert world.phone.calls("answerCallbackQuery")[0]["text"] == "Принято."
+
+
 def test_the_button_acknowledges_by_webhook(world: World) -> None:
     made = telegram(world, updates="webhook")
     id = world.ada.filed()["id"]

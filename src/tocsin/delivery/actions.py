@@ -121,9 +121,8 @@ def _subscribe(tx: Writer, wish: Subscribe) -> Subscription:
     to = store.one_channel(tx, wish.channel_id)
     if to is None or to.removed_at is not None:
         raise Invalid.field("channel_id", "is not a channel here; `GET /api/channels` lists them")
-    if any(
-        (each.channel_id, each.severity, each.sources) == (to.id, severity, sources) for each in store.subscriptions(tx)
-    ):
+    same = (to.id, severity, set(sources))
+    if any((each.channel_id, each.severity, set(each.sources)) == same for each in store.subscriptions(tx)):
         raise AlreadyThere(f"`{to.name}` is subscribed to just this already; a second time would change nothing.")
     values = {"channel_id": wish.channel_id, "severity": severity, "created_at": tx.now}
     new = store.add_subscription(tx, values, sources)

@@ -201,9 +201,11 @@ def waiting(reader: Reader) -> int:
     return 0 if row is None else int(row.waiting)
 
 
-def bot(reader: Reader, bot_id: int) -> Any | None:
-    """How far a Telegram bot's updates are read, and by whom: `next_update`, `leased_by`, `leased_until`."""
-    return reader.row(BOT, {"bot": bot_id})
+def hold_bot(tx: Writer, bot_id: int) -> Any | None:
+    """How far a Telegram bot's updates are read, and by whom (`next_update`, `leased_by`, `leased_until`), held against
+    other writers: of two processes that look at once both would ask.
+    """
+    return tx.row(tx.locked(BOT, telegram_bot), {"bot": bot_id})
 
 
 def save_bot(tx: Writer, bot_id: int, values: Mapping[str, Any], *, new: bool) -> None:
