@@ -135,10 +135,20 @@ class Mailbox:
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.refuses: str | None = None
+        self.refuses_for: dict[str, str] = {}  # what is said of an address
+        self.to: list[list[str]] = []  # whom each mail came for
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self._controller = Controller(self, hostname="127.0.0.1", port=self._port)
         self._controller.start()
+
+    async def handle_RCPT(  # noqa: N802 - the library's
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        if address in self.refuses_for:
+            return self.refuses_for[address]
+        envelope.rcpt_tos.append(address)
+        return "250 taken"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the library's
         if self.refuses is not None:
@@ -147,6 +157,7 @@ class Mailbox:
         found = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(found, EmailMessage)
         self.mails.append(found)
+        self.to.append(list(envelope.rcpt_tos))
         return "250 taken"
 
     @property

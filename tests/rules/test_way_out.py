@@ -11,8 +11,8 @@ from typing import Any
 import httpcore2
 import pytest
 
-from tocsin.delivery import names
-from tocsin.delivery.model import Answer, Request
+from tocsin.delivery import names, transport
+from tocsin.delivery.model import Answer, Mail, Request
 from tocsin.delivery.names import MOST_OF_ONE, Names
 from tocsin.delivery.transport import Way
 from tocsin.settings import Settings
@@ -133,3 +133,29 @@ def test_half_a_status_is_no_answer() -> None:
 def test_the_next_address_is_tried_when_the_first_does_not_connect(slow: list[str]) -> None:
     answer, _ = sent(b"HTTP/1.1 204 x\r\n\r\n", "host.two")
     assert answer.status == 204
+
+
+def test_a_mail_server_that_stalls_at_the_end_has_taken_the_mail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "GOODBYE", 0.05)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        in_data = False
+        while line := await reader.readline():
+            if (in_data and line != b".\r\n") or line.startswith(b"QUIT"):
+                continue
+            in_data = line.startswith(b"DATA")
+            writer.write(b"354 go on\r\n" if in_data else b"250 taken\r\n")
+        writer.close()
+
+    async def send() -> Answer:
+        listening = await asyncio.start_server(talk, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        settings = {"TOCSIN_SMTP_URL": f"smtp://127.0.0.1:{port}", "TOCSIN_MAIL_FROM": "tocsin@example.com"}
+        answer = await Way(Settings.model_validate(settings), lambda: NOW).mail(
+            Mail(["ada@example.com"], "New", "x", "<p>x</p>", "msg_1"), 5
+        )
+        listening.close()
+        return answer
+
+    assert asyncio.run(send()).status == 250

@@ -165,6 +165,44 @@ def test_a_mail_is_a_thread_of_its_incident_and_no_text_becomes_a_header(world: 
     assert re.search(r"Acknowledge: http\S+/a/\S+", text)
 
 
+ADA, GREY, BAD = "ada@example.com", "grey@example.com", "bad@example.com"
+
+
+def test_who_was_refused_for_now_is_tried_again_alone_and_the_others_are_named(world: World) -> None:
+    world.mailbox.refuses_for = {BAD: "550 no such user", GREY: "451 later"}
+    channel(world, "email", to=[ADA, BAD, GREY])
+    id = world.ada.filed()["id"]
+    world.tells()
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert told["state"] == "waiting"
+    assert f"for 1 of 3, and not for {BAD} (550 no such user), {GREY} (451 later)" in told["reason"]
+    del world.mailbox.refuses_for[GREY]
+    world.clock.forward(seconds=5)
+    world.tells()
+    assert world.mailbox.to == [[ADA], [GREY]]
+    assert world.mailbox.mails[0]["message-id"] == world.mailbox.mails[1]["message-id"]
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert told["state"] == "sent"
+    assert told["reason"] == f"the mail server took it for 2 of 3, and not for {BAD} (550 no such user)"
+    assert world.ada.timeline_of(id).kinds == ["filed", "notified", "not_notified"]
+
+
+@pytest.mark.parametrize(("said", "state"), [("550 no", "dead"), ("451 later", "waiting")])
+def test_a_mail_that_is_refused_for_everybody(world: World, said: str, state: str) -> None:
+    world.mailbox.refuses_for = {ADA: said, BAD: said}
+    channel(world, "email", to=[ADA, BAD])
+    id = world.ada.filed()["id"]
+    world.tells()
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert told["state"] == state
+    assert world.ada.timeline_of(id).kinds == ["filed", *(["not_notified"] if state == "dead" else [])]
+    if state == "dead":
+        world.mailbox.refuses_for = {}
+        assert world.admin.post(f"/api/notifications/{told['id']}/retry").status == 200
+        world.tells()
+        assert world.mailbox.to == [[ADA, BAD]]
+
+
 def test_ntfy_gets_a_title_a_priority_and_a_button(world: World) -> None:
     channel(world, "ntfy", url=world.receiver.url, topic="field", language="ru")
     world.ada.files("Касса 12 не отвечает", severity="critical")

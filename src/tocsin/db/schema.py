@@ -333,6 +333,8 @@ notification = Table(
     Column("reason", Text),
     # The one before it, of the same channel and incident: it is not sent before that one is settled.
     Column("follows", Id),
+    # Of a mail that was not taken for everybody: who has it, who was refused, who is left (JSON).
+    Column("recipients", Text),
     # Readers: the sender, who looks for what is due of a channel; an incident's deliveries; a channel's; who is carried
     # by whom; who may go out when this one is settled.
     Index("ix_notification_due", "channel_id", "follows", "due_at", "id", **only("state IN ('waiting', 'sending')")),

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
+from tocsin.delivery.recipients import Recipients
 from tocsin.incidents.model import ENDED, RANK, SEVERITIES, SOURCES, Incident
 from tocsin.kit.errors import Invalid, NotFound
 
@@ -82,6 +83,7 @@ class Notification:
     settled_at: datetime | None
     reason: str | None
     follows: int | None = None  # of the same channel and incident; sent only after that one is settled
+    recipients: str | None = None  # of a mail that was not taken for everybody: see `recipients.py`
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,7 @@ class Mail:
     html: str
     message_id: str
     thread: str | None = None
+    recipients: Recipients = field(default_factory=Recipients)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,7 @@ class Answer:
     wait: float | None = None
     final: bool = False
     silent: bool = False  # nobody was there, or nobody said anything
+    recipients: Recipients | None = None  # of a mail, where the server took it for some of them at least
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from tocsin.db.transaction import CLOCK, Happening, Writer, decided
-from tocsin.delivery import model, store
+from tocsin.delivery import model, recipients, store
 from tocsin.delivery.model import Channel, Notice, Notification, Subscription, Verdict
+from tocsin.delivery.recipients import Recipients
 from tocsin.kit.errors import AlreadyThere, NotFound, Problem
 from tocsin.timeline import log as timeline
 
@@ -27,6 +28,7 @@ class Settled:
     at: datetime
     verdict: Verdict
     milliseconds: int
+    recipients: Recipients | None = None  # of a mail
 
 
 def tell(tx: Writer, told: Sequence[Happening]) -> None:
@@ -179,6 +181,9 @@ def _settle(tx: Writer, wish: Settled, before: Notification, carried: Sequence[N
     """Whatever becomes of a message becomes of those that it carries."""
     verdict, others = wish.verdict, [each.id for each in carried]
     values: dict[str, Any] = {"leased_until": None, "reason": verdict.reason}
+    mail = wish.recipients or recipients.read(before.recipients)
+    if wish.recipients is not None:
+        store.settle(tx, [before.id], {"recipients": mail.written})
     if verdict.outcome == "again":
         store.settle(tx, [before.id], {**values, "state": "waiting", "due_at": verdict.due_at})
         store.settle(tx, others, values)
@@ -186,9 +191,11 @@ def _settle(tx: Writer, wish: Settled, before: Notification, carried: Sequence[N
     values["settled_at"] = tx.now
     store.settle(tx, [before.id], {**values, "state": verdict.outcome})
     store.settle(tx, others, {**values, "state": "carried" if verdict.outcome == "sent" else "dead"})
-    kind = "notified" if verdict.outcome == "sent" else "not_notified"
     for each in (before, *carried):
-        tx.tell(happened(kind, each))
+        if verdict.outcome == "sent" or mail.taken:
+            tx.tell(happened("notified", each))
+        if verdict.outcome == "dead" or mail.refused:
+            tx.tell(happened("not_notified", each))
 
 
 def happened(kind: str, each: Notification) -> Happening:
@@ -222,7 +229,10 @@ def _retry(tx: Writer, notification_id: int) -> Notification:
     leader = store.hold_notifications(tx, [leader_id])[leader_id]
     if leader.state != "dead":
         raise AlreadyThere(f"The notification is `{leader.state}`; only one that was given up is tried again.")
-    store.settle(tx, [leader.id], {"state": "waiting", "due_at": tx.now, "settled_at": None})
+    values: dict[str, Any] = {"state": "waiting", "due_at": tx.now, "settled_at": None}
+    if leader.recipients is not None:
+        values["recipients"] = recipients.read(leader.recipients).once_more().written
+    store.settle(tx, [leader.id], values)
     carried = store.carried(tx, [leader.id]).get(leader.id, [])
     store.settle(tx, [each.id for each in carried], {"state": "carried", "settled_at": None})
     return _notification(tx, asked.id)

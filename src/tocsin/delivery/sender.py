@@ -8,6 +8,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ import structlog
 from tocsin.access.model import ENVIRONMENT
 from tocsin.db.engine import Database
 from tocsin.db.transaction import Reader
-from tocsin.delivery import claiming, links, model, outbox, store
+from tocsin.delivery import claiming, links, model, outbox, recipients, store
 from tocsin.delivery.channels import KINDS
 from tocsin.delivery.claiming import Claimed, Load
 from tocsin.delivery.model import Answer, Channel, Mail, Message, Verdict
@@ -110,7 +111,8 @@ class Sender:
             now = self._db.clock()
             verdict = model.judged(answer, claimed.attempt, leader.created_at, now, self._dice)
             milliseconds = round((time.perf_counter() - began) * 1000)
-            await self._db.write(outbox.settle, Settled(leader.id, claimed.attempt, now, verdict, milliseconds))
+            settled = Settled(leader.id, claimed.attempt, now, verdict, milliseconds, answer.recipients)
+            await self._db.write(outbox.settle, settled)
             _figures(channel, claimed, verdict, now)
         except Problem as problem:
             # The database is away: the lease runs out, and the message is sent again under the same id.
@@ -141,7 +143,8 @@ class Sender:
         kind = KINDS[channel.kind]
         out = kind.render(self._message(claimed, channel, found), channel.config, secrets)
         if isinstance(out, Mail):
-            return await self._way.mail(out, model.DEADLINE)
+            known = recipients.read(claimed.leader.recipients)
+            return await self._way.mail(replace(out, recipients=known), model.DEADLINE)
         answer, body = await self._way.send(out, model.DEADLINE)
         if answer.status is None or 200 <= answer.status < 300:
             return answer

@@ -6,6 +6,7 @@ the environment comes along.
 
 import asyncio
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -18,6 +19,7 @@ import httpcore2
 
 from tocsin.delivery.addresses import Allowed, Guard, Refused, allowed
 from tocsin.delivery.model import Answer, Mail, Request, waits
+from tocsin.delivery.recipients import Recipients
 from tocsin.incidents.model import cut
 from tocsin.kit.clock import Clock
 from tocsin.settings import Settings
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 MOST_READ = 64 * 1024  # bytes of an answer that are looked at
 MOST_CONNECTIONS = 512  # more than `claiming.IN_FLIGHT` and all bots: nobody waits for a connection of another
 LONGEST_REASON = 200
+LONGEST_LIST = 2000  # of addresses that a mail was refused for, each with what was said
+GOODBYE = 1.0  # seconds that a mail server gets for its last word
 SMTP_PORTS = {"smtp": 587, "smtps": 465}
 
 # Whatever a request may end with instead of an answer.
@@ -107,16 +111,28 @@ class Way:
 
         if self._settings.smtp_url is None or self._settings.mail_from is None:
             return Answer(None, "not sent: TOCSIN_SMTP_URL and TOCSIN_MAIL_FROM say how mail goes out")
+        whom = mail.recipients.whom(mail.to)
+        said: dict[str, tuple[int, str]] = {}
+        client = aiosmtplib.SMTP(**self._smtp(deadline))
         try:
             async with asyncio.timeout(deadline):
-                await aiosmtplib.send(written(mail, self._settings.mail_from, self._clock), **self._smtp(deadline))
+                await client.connect()
+                message = written(mail, self._settings.mail_from, self._clock)
+                found, _ = await client.send_message(message, recipients=whom)
+            said |= {each: (response.code, response.message) for each, response in found.items()}
+            # Whatever becomes of it, the mail was taken: a server that stalls here must not be sent it again.
+            with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+                async with asyncio.timeout(GOODBYE):
+                    await client.quit()
         except aiosmtplib.SMTPRecipientsRefused as problem:
-            return _mail_refused(problem.recipients[0])
+            said |= {each.recipient: (each.code, each.message) for each in problem.recipients}
         except aiosmtplib.SMTPResponseException as problem:
             return _mail_refused(problem)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as problem:
             return Answer(None, f"the mail server cannot be reached: {type(problem).__name__}", silent=True)
-        return Answer(250, "the mail server took it")
+        finally:
+            client.close()
+        return _mail_taken(mail.recipients.after(whom, said))
 
     def _smtp(self, deadline: float) -> dict[str, Any]:
         assert self._settings.smtp_url is not None
@@ -164,6 +180,13 @@ def _lost(problem: BaseException, deadline: float) -> Answer:
     if isinstance(problem, httpcore2.ConnectError | OSError):
         return Answer(None, cut(f"no connection: {problem}", LONGEST_REASON), silent=True)
     return Answer(None, "the connection broke off", silent=True)
+
+
+def _mail_taken(after: Recipients) -> Answer:
+    """Done when nobody is left; given up when nobody ever had it."""
+    done = bool(after.taken) and not after.left
+    final = not after.taken and not after.left
+    return Answer(250 if done else None, cut(after.reason, LONGEST_LIST), final=final, recipients=after)
 
 
 def _mail_refused(problem: "aiosmtplib.SMTPResponseException") -> Answer:

@@ -2,7 +2,8 @@
 
 A message that must wait names the one before it, and is freed when that one is settled: "resolved" came before "new"
 while the latter was folded or tried again. The index of what is due begins with the channel, because walking over a
-dead target's 60,000 waiting rows after each commit made filing twelve times as slow.
+dead target's 60,000 waiting rows after each commit made filing twelve times as slow. A mail stays one message however
+many it is for, and keeps who has it: those are not sent it again because the server refused another.
 """
 
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ FOLLOWING = sa.text("follows IS NOT NULL")
 
 def upgrade() -> None:
     op.add_column("notification", sa.Column("follows", Id, nullable=True))
+    op.add_column("notification", sa.Column("recipients", sa.Text(), nullable=True))
     op.drop_index("ix_notification_due", "notification")
     op.create_index(
         "ix_notification_due",
