@@ -546,6 +546,24 @@ def test_telegram_says_how_long_to_wait(world: World) -> None:
     assert told["due_at"] == "2026-11-23T08:16:47.167Z"
 
 
+def test_a_group_that_moved_is_followed(world: World) -> None:
+    telegram(world)
+    said = {"ok": False, "description": "Bad Request: group chat was upgraded", "parameters": {
+        "migrate_to_chat_id": -100123}}  # fmt: skip
+    world.phone.says = lambda came: (
+        (400, {}, json.dumps(said).encode()) if came.json.get("chat_id") == "1" else taken(came)
+    )
+    id = world.ada.filed()["id"]
+    world.tells()
+    world.clock.forward(seconds=5)
+    world.tells()
+    assert [each["chat_id"] for each in world.phone.messages] == ["1", "-100123"]
+    (told,) = world.ada.get(f"/api/incidents/{id}/notifications").notifications
+    assert told["state"] == "sent"
+    assert told["attempts"][0]["reason"] == "it answered 400: Bad Request: group chat was upgraded (now -100123)"
+    assert world.admin.get("/api/channels/1").json["channel"]["config"]["chat"] == "-100123"
+
+
 def test_a_test_message_says_that_it_works(world: World) -> None:
     made = telegram(world)
     answer = world.admin.post(f"/api/channels/{made['channel']['id']}/test")

@@ -163,6 +163,7 @@ class Answer:
     final: bool = False
     silent: bool = False  # nobody was there, or nobody said anything
     recipients: Recipients | None = None  # of a mail, where the server took it for some of them at least
+    moved_to: str | None = None  # the chat's new number, by which it is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +227,8 @@ def judged(answer: Answer, attempts: int, created_at: datetime, now: datetime, d
     status = answer.status
     if status is not None and 200 <= status < 300:
         return Verdict("sent", answer.reason, status)
-    if answer.final or (status is not None and status != 429 and status < 500):
+    refused = status is not None and status != 429 and status < 500
+    if answer.final or (refused and answer.moved_to is None):
         return Verdict("dead", answer.reason, status)
     longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempts - 1, 20))
     until = created_at + GIVE_UP_AFTER

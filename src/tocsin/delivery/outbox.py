@@ -13,8 +13,7 @@ from typing import Any
 
 from tocsin.db.transaction import CLOCK, Happening, Writer, decided
 from tocsin.delivery import model, recipients, store
-from tocsin.delivery.model import Channel, Notice, Notification, Subscription, Verdict
-from tocsin.delivery.recipients import Recipients
+from tocsin.delivery.model import Answer, Channel, Notice, Notification, Subscription, Verdict
 from tocsin.kit.errors import AlreadyThere, NotFound, Problem
 from tocsin.timeline import log as timeline
 
@@ -28,7 +27,7 @@ class Settled:
     at: datetime
     verdict: Verdict
     milliseconds: int
-    recipients: Recipients | None = None  # of a mail
+    answer: Answer
 
 
 def tell(tx: Writer, told: Sequence[Happening]) -> None:
@@ -63,6 +62,8 @@ def settle(tx: Writer, wishes: Sequence[Settled]) -> list[None]:
         if before.state == "sent" or (late and wish.verdict.outcome != "sent"):
             continue  # another process took over meanwhile: its word counts
         _settle(tx, wish, before, carried.get(before.id, []))
+        if wish.answer.moved_to is not None:
+            _follow(tx, before.channel_id, wish.answer.moved_to)
     return [None for _ in wishes]
 
 
@@ -181,8 +182,8 @@ def _settle(tx: Writer, wish: Settled, before: Notification, carried: Sequence[N
     """Whatever becomes of a message becomes of those that it carries."""
     verdict, others = wish.verdict, [each.id for each in carried]
     values: dict[str, Any] = {"leased_until": None, "reason": verdict.reason}
-    mail = wish.recipients or recipients.read(before.recipients)
-    if wish.recipients is not None:
+    mail = wish.answer.recipients or recipients.read(before.recipients)
+    if wish.answer.recipients is not None:
         store.settle(tx, [before.id], {"recipients": mail.written})
     if verdict.outcome == "again":
         store.settle(tx, [before.id], {**values, "state": "waiting", "due_at": verdict.due_at})
@@ -196,6 +197,14 @@ def _settle(tx: Writer, wish: Settled, before: Notification, carried: Sequence[N
             tx.tell(happened("notified", each))
         if verdict.outcome == "dead" or mail.refused:
             tx.tell(happened("not_notified", each))
+
+
+def _follow(tx: Writer, channel_id: int, chat: str) -> None:
+    """The chat of a channel has another number, as its other side says."""
+    channel = store.one_channel(tx, channel_id)
+    if channel is not None and channel.removed_at is None and channel.config.get("chat") not in (None, chat):
+        store.change_channel(tx, channel.id, {"config": {**channel.config, "chat": chat}})
+        tx.tell(Happening("channel_changed", CLOCK, refs={"channel": channel.id}))
 
 
 def happened(kind: str, each: Notification) -> Happening:

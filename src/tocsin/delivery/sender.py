@@ -111,7 +111,7 @@ class Sender:
             now = self._db.clock()
             verdict = model.judged(answer, claimed.attempt, leader.created_at, now, self._dice)
             milliseconds = round((time.perf_counter() - began) * 1000)
-            settled = Settled(leader.id, claimed.attempt, now, verdict, milliseconds, answer.recipients)
+            settled = Settled(leader.id, claimed.attempt, now, verdict, milliseconds, answer)
             await self._db.write(outbox.settle, settled)
             _figures(channel, claimed, verdict, now)
         except Problem as problem:
@@ -149,7 +149,7 @@ class Sender:
         if answer.status is None or 200 <= answer.status < 300:
             return answer
         own = kind.answered(answer.status, body)
-        return Answer(own.status, own.reason, own.wait if own.wait is not None else answer.wait, own.final)
+        return own if own.wait is not None else replace(own, wait=answer.wait)
 
     def _message(self, claimed: Claimed, channel: Channel, found: Sequence[Incident]) -> Message:
         """What is said: the incidents as they are now, worst first."""
