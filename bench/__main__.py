@@ -15,10 +15,11 @@ from typing import Never
 from rich.console import Console
 from rich.markup import escape
 
+from bench.hearing import hearing
 from bench.load import generator
 from bench.measure import Plan, compare
 from bench.processes import NotStarted
-from bench.report import filesystem, table, write
+from bench.report import filesystem, heard_table, table, write
 from bench.subjects import Dishonest
 from tests.postgres import NoPostgres, Postgres
 
@@ -37,12 +38,14 @@ def main() -> int:
     engines = ENGINES if asked.engine == "both" else (asked.engine,)
     try:
         found = [each for engine in engines for each in compare(engine, plan, load, console.print)]
+        heard = [hearing(engine, 15 if asked.quick else 50, console.print) for engine in engines]
         postgres = _postgres_version() if "postgres" in engines else "not measured"
     except (Dishonest, NotStarted, NoPostgres) as error:
         console.print("[bold red]The benchmark failed:[/]", escape(str(error)))
         return 1
     Console(width=None if sys.stdout.isatty() else 160).print(table(found))
-    console.print(f"kept in {write(found, plan, load.name, postgres, asked.quick)}", soft_wrap=True)
+    Console(width=None if sys.stdout.isatty() else 160).print(heard_table(heard))
+    console.print(f"kept in {write(found, heard, plan, load.name, postgres, asked.quick)}", soft_wrap=True)
     return 0
 
 

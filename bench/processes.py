@@ -75,6 +75,15 @@ class Server:
                 ticks += int(fields[11]) + int(fields[12])
         return ticks / os.sysconf("SC_CLK_TCK")
 
+    def memory(self) -> int:
+        """Bytes of all of its processes, what they share counted once (PSS)."""
+        kilobytes = 0
+        for pid in self._family():
+            with contextlib.suppress(OSError):
+                rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+                kilobytes += int(re.findall(r"^Pss:\s+(\d+) kB", rollup, re.MULTILINE)[0])
+        return kilobytes * 1024
+
     def log_end(self) -> str:
         return (self._home / "log").read_text(errors="replace")[-1_000:]
 

@@ -18,6 +18,7 @@ from statistics import median
 
 from rich.table import Table
 
+from bench.hearing import LISTENERS, Heard, percentile
 from bench.load import CONNECTIONS
 from bench.measure import Comparison, Figures, Plan
 from bench.scenario import FILLED
@@ -28,6 +29,11 @@ COLUMNS = (
     "engine", "scenario", "Tocsin/s", "p50 ms", "p99 ms", "CPU s/1000",
     "everyday/s", "p50 ms", "p99 ms", "CPU s/1000", "ratio (each repeat)",
 )  # fmt: skip
+HEARD = (
+    f"How soon others hear of an incident, counted from the request that files it, on an idle server: {LISTENERS:,} "
+    "listeners of `/api/stream`, each one's own time; and a webhook."
+)
+HEARD_COLUMNS = ("engine", "stream p50 ms", "stream p99 ms", "KiB a listener", "webhook p50 ms", "webhook p99 ms")
 
 
 def rows(found: Sequence[Comparison]) -> list[list[str]]:
@@ -46,7 +52,30 @@ def table(found: Sequence[Comparison]) -> Table:
     return drawn
 
 
-def write(found: Sequence[Comparison], plan: Plan, load: str, postgres: str, quick: bool) -> Path:
+def heard_rows(heard: Sequence[Heard]) -> list[list[str]]:
+    return [
+        [
+            each.engine,
+            *(f"{percentile(each.at_listeners, part):.0f}" for part in (0.5, 0.99)),
+            f"{each.memory:.0f}",
+            *(f"{percentile(each.at_receiver, part):.0f}" for part in (0.5, 0.99)),
+        ]
+        for each in heard
+    ]
+
+
+def heard_table(heard: Sequence[Heard]) -> Table:
+    drawn = Table(title=f"From a request to the last of {LISTENERS:,} listeners, and to a webhook")
+    for number, name in enumerate(HEARD_COLUMNS):
+        drawn.add_column(name, justify="left" if number < 1 else "right")
+    for row in heard_rows(heard):
+        drawn.add_row(*row)
+    return drawn
+
+
+def write(
+    found: Sequence[Comparison], heard: Sequence[Heard], plan: Plan, load: str, postgres: str, quick: bool
+) -> Path:
     """Writes bench/results/DATE.md (a quick run: DATE-quick.md) and returns its path."""
     now = datetime.now(UTC)
     RESULTS.mkdir(exist_ok=True)
@@ -59,6 +88,8 @@ def write(found: Sequence[Comparison], plan: Plan, load: str, postgres: str, qui
     lines = [
         f"# Benchmark of {now:%Y-%m-%d %H:%M} UTC", "", shape, "",
         *_markdown([list(COLUMNS), *rows(found)]), "",
+        HEARD, "",
+        *_markdown([list(HEARD_COLUMNS), *heard_rows(heard)]), "",
         *_markdown([["machine", ""], *([name, value] for name, value in machine(postgres))]),
     ]  # fmt: skip
     path.write_text("\n".join(lines) + "\n")

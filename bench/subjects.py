@@ -75,6 +75,8 @@ def tocsin(home: Path, postgres: Postgres | None) -> Iterator[Subject]:
         "TOCSIN_DATA_DIR": str(home / "data"),
         "TOCSIN_RATE_LIMIT": "1000000",  # the limiter counts every request, and never refuses one
         "TOCSIN_WORKERS": "1",
+        "TOCSIN_ALLOWED_TARGETS": HOST,  # where messages are received
+        "TOCSIN_ALLOWED_PORTS": "*",
     }
     if postgres:
         environment["TOCSIN_DATABASE_URL"] = url = postgres.create_database()

@@ -26,7 +26,7 @@ class _Text(HTMLParser):
         if tag == "a":
             self.links.append(given.get("href") or "")
         if tag == "form":
-            self.forms.append(given.get("action") or "")
+            self.forms += [] if given.get("method") == "dialog" else [given.get("action") or ""]
 
     def handle_data(self, data: str) -> None:
         self.words.append(data)
@@ -92,7 +92,9 @@ class Visitor:
 
     def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str | None]) -> Page:
         line: http.client.HTTPConnection = self._server.connection()
-        given = {"Accept-Language": self._language, "Cookie": self.cookie, **headers}
+        # A browser stays at one address, and a world that restarts moves to another port.
+        cookie = self.cookie and re.sub(r"^tocsin-\d+=", f"tocsin-{self._server.port}=", self.cookie)
+        given = {"Accept-Language": self._language, "Cookie": cookie, **headers}
         line.request(method, path, body, {name: value for name, value in given.items() if value is not None})
         said = line.getresponse()
         if "set-cookie" in said.headers:

@@ -29,7 +29,7 @@ from tocsin.delivery.buttons import Buttons
 from tocsin.delivery.sender import Sender
 from tocsin.incidents import http as incidents
 from tocsin.intake import http as intake
-from tocsin.intake.doors import Doors, Payloads
+from tocsin.intake.doors import Doors, Payloads, Refusals
 from tocsin.kit import logs, loops, metrics, openapi
 from tocsin.kit.clock import Clock, utc_now
 from tocsin.kit.keyring import open_keyring
@@ -158,7 +158,8 @@ async def running(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[S
     keyring = open_keyring(secret, settings.data_dir)
     service = Service(settings, db, Directory(db, admin_key), key_limits, address_limits, keyring)
     sender = Sender(db, settings, keyring)
-    service.parts |= {Doors: Doors(db), Payloads: Payloads(db, settings), Sender: sender}
+    service.parts |= {Doors: Doors(db), Refusals: Refusals(db), Payloads: Payloads(db, settings)}
+    service.parts |= {Sender: sender}
     bell = Bell(db)
     service.parts |= {Bell: bell, Hub: Hub(db, bell, service.directory)}
     service.parts |= {Buttons: Buttons(db, keyring, sender.way, settings)}

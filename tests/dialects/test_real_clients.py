@@ -1,6 +1,7 @@
 """Real clients against a running Tocsin: what others ship, pointed at us, and what came of it.
 
-Each test asks `senders` to note what was seen; `docs/senders.md` must say so, line by line.
+Each test notes what was seen; `docs/senders.md` must say so, line by line. With WRITE_DOCS=1 the page is written from
+the run instead.
 """
 
 import http.client
@@ -40,6 +41,7 @@ receivers:
     {receiver}
 """
 
+TABLE_ENDS = "<!-- end -->"
 Noted = Callable[[str, str, str, str], None]
 
 
@@ -48,10 +50,16 @@ def noted() -> Noted:
     """`noted(sender, version, dialect, what was seen)`: the docs say the same, of whatever version."""
 
     def look(sender: str, its_version: str, dialect: str, seen: str) -> None:
-        docs = (ROOT / "docs" / "senders.md").read_text(encoding="utf-8")
+        page = ROOT / "docs" / "senders.md"
+        docs = page.read_text(encoding="utf-8")
         line = f"| {sender} | {its_version} | {dialect} | {seen} |"
+        if os.environ.get("WRITE_DOCS"):
+            former = rf"^\| {re.escape(sender)} \|.*\n"
+            kept = re.sub(former, "", docs, flags=re.MULTILINE)
+            page.write_text(kept.replace(TABLE_ENDS, f"{line}\n{TABLE_ENDS}"), encoding="utf-8")
+            return
         pattern = re.escape(line).replace(re.escape(its_version), r"[\w.+-]+", 1)
-        assert re.search(pattern, docs), f"docs/senders.md should have: {line}"
+        assert re.search(pattern, docs), f"docs/senders.md should have: {line}; WRITE_DOCS=1 writes it"
 
     return look
 

@@ -1,8 +1,10 @@
 """The demo is honest: it really storms, really kills, and would say so if something were lost."""
 
 import re
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from tests.faults.server import environment
@@ -32,14 +34,34 @@ def test_it_would_say_what_was_lost_or_doubled() -> None:
     listener = Listener()
     storm = Storm(0, "", count=3, troubles=1, accepted={1, 2, 3})
     try:
-        assert _report(storm, Tally(1, 1, frozenset({1, 2, 3}), 0), listener, 1.0)
-        assert not _report(storm, Tally(1, 1, frozenset({1, 2}), 0), listener, 1.0)
-        assert not _report(storm, Tally(1, 1, frozenset({1, 2, 3}), 1), listener, 1.0)
-        assert not _report(storm, Tally(2, 1, frozenset({1, 2, 3}), 0), listener, 1.0)
+        assert _report(storm, Tally(1, 1, frozenset({1, 2, 3})), listener, 1.0)
+        assert not _report(storm, Tally(1, 1, frozenset({1, 2})), listener, 1.0)
+        assert not _report(storm, Tally(1, 1, frozenset({1, 2, 3, 4})), listener, 1.0)
+        assert not _report(storm, Tally(2, 1, frozenset({1, 2, 3})), listener, 1.0)
         listener.take("a", {"type": "incident.opened", "data": {"incident": {"id": 1}}})
         listener.take("a", {"type": "incident.opened", "data": {"incident": {"id": 1}}})
-        assert _report(storm, Tally(1, 1, frozenset({1, 2, 3}), 0), listener, 1.0)
+        assert _report(storm, Tally(1, 1, frozenset({1, 2, 3})), listener, 1.0)
         listener.take("b", {"type": "incident.opened", "data": {"incident": {"id": 1}}})
-        assert not _report(storm, Tally(1, 1, frozenset({1, 2, 3}), 0), listener, 1.0)
+        assert not _report(storm, Tally(1, 1, frozenset({1, 2, 3})), listener, 1.0)
     finally:
         listener.close()
+
+
+def test_it_leaves_nothing_behind_when_it_is_told_to_stop(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tocsin", "demo", "--no-stay"]
+    demo = subprocess.Popen(command, cwd=tmp_path, env=environment(TMPDIR=tmp_path), stdout=subprocess.PIPE, text=True)
+    assert demo.stdout is not None
+    next(line for line in demo.stdout if "runs at" in line)
+    (folder,) = tmp_path.iterdir()
+    servers = [each for each in Path("/proc").glob("[0-9]*") if _works_in(each, folder)]
+    assert servers
+    demo.terminate()
+    assert demo.wait(20) == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+    assert not any(_works_in(each, folder) for each in servers)
+
+
+def _works_in(process: Path, folder: Path) -> bool:
+    with suppress(OSError):
+        return (process / "cwd").readlink() == folder
+    return False

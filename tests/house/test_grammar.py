@@ -27,7 +27,9 @@ MORE: dict[str, dict[str, str]] = {
     },
     "intake": {
         "dialect": "what a dialect is; each stands in `dialects/`",
-        "doors": "which door a key opens, in memory, and the loop that forgets raw payloads",
+        "doors": "which door a key opens, what was refused at it, and the loop that forgets raw payloads",
+        "hiding": "keys go out of a request, however they are spelled; the pipeline's most delicate step",
+        "wishes": "what a request says, each thing as a wish: doors, replays and dry runs share it",
         "receive": "the pipeline of a request through a dialect's door",
         "drafts": "what drafts of integrations and reports mean: http.py and the command line share it",
         "shapes": "what may be sent and what is said: http.py holds the routes",

@@ -1,7 +1,8 @@
 """The console without a browser: who gets in, what each page shows and does, and what is refused."""
 
+import re
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 import pytest
 
@@ -18,8 +19,8 @@ def test_a_key_opens_the_console_and_only_the_cookie_is_kept(world: World) -> No
     visitor = Visitor(world)
     assert visitor.signs_in(world.ada.key).leads_to == "/"
     cookie = visitor.set_cookie
-    assert {"HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=2592000"} <= set(cookie.split("; "))
-    assert cookie.startswith("tocsin=")
+    assert {"HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=2592000"} <= set(cookie.split("; "))
+    assert cookie.startswith(f"tocsin-{world.port}=")
     assert "Secure" not in cookie
     assert (world.ada.key or "").split("_")[-1] not in cookie
     page = visitor.gets("/")
@@ -175,7 +176,7 @@ def test_the_list_shows_what_is_active_newest_first_and_files_one_line(world: Wo
     assert "station-12" in page.text
     assert "Old map tiles" in visitor.gets("/?show=ended").text
     assert "Old map tiles" in visitor.gets("/?show=all").text
-    assert "Nothing is wrong." in visitor.gets("/?source=partner").text
+    assert "Nothing of this source." in visitor.gets("/?source=partner").text
     (filed,) = [each for each in world.ada.lists().incidents if each["description"] == "POS 12 is down"]
     assert (filed["severity"], filed["source"]) == ("high", "operator")
 
@@ -220,7 +221,8 @@ def test_an_incident_is_acknowledged_moved_and_rated(world: World) -> None:
 def test_only_the_moves_that_are_possible_are_offered(world: World) -> None:
     incident = world.ada.filed(status="closed")
     page = world.visits(world.ada).gets(f"/i/{incident['id']}")
-    assert page.html.count('name="status" value=') == 2
+    assert re.findall(r'name="status" value="(\w+)"(?= aria|>| data)', page.html) == ["open", "in_progress"]
+    assert page.html.count('name="status" value=') == 5, "each has its place, possible or not"
     refused = world.visits(world.ada).posts(f"/i/{incident['id']}/move", status="new")
     assert refused.status == 409
     assert "cannot go to" in refused.text
@@ -231,7 +233,7 @@ def test_a_viewer_sees_and_is_offered_nothing_to_do(world: World) -> None:
     incident = world.ada.filed()
     visitor = world.visits(world.vera)
     assert visitor.gets(f"/i/{incident['id']}").forms == ["/sign-out"]
-    assert visitor.gets("/").forms == ["/sign-out", "/", ""]  # the last closes the list of keys
+    assert visitor.gets("/").forms == ["/sign-out", "/"]
     assert "/channels" not in visitor.gets("/").links
 
 
@@ -294,7 +296,7 @@ def test_an_integration_is_made_used_read_and_replayed(world: World) -> None:
 def test_an_integration_gets_a_new_key_and_is_removed(world: World) -> None:
     visitor = world.visits(world.admin)
     first = visitor.posts("/integrations", name="Zabbix", dialect="opsgenie").found(r"data-copies><code>([^<]+)</code>")
-    second = visitor.posts("/integrations/1/rotate").found(r"data-copies><code>([^<]+)</code>")
+    second = visitor.posts("/integrations/1/rotate", seen="").found(r"data-copies><code>([^<]+)</code>")
     assert first != second
     assert visitor.posts("/integrations/1/remove").leads_to == "/integrations"
     assert "There is none yet." in visitor.gets("/integrations").text
@@ -395,6 +397,14 @@ def test_one_tap_acknowledges_and_looking_does_not(world: World) -> None:
     assert "already" in stranger.gets(f"/a/{token}").text
     (entry,) = [each for each in world.ada.timeline().entries if each["kind"] == "acknowledged"]
     assert (entry["actor"]["type"], entry["actor"]["name"]) == ("channel", "Phone")
+
+
+def test_no_log_line_holds_a_link_that_acknowledges(world: World) -> None:
+    token = told_by_ntfy(world)
+    Visitor(world).gets(f"/a/{token}")
+    Visitor(world).posts(f"/a/{token}")
+    assert [line["path"] for line in world.log.events("request")][-2:] == ["/a/{token}"] * 2
+    assert token not in world.log.text
 
 
 def test_one_tap_works_from_a_phone_s_own_button(world: World) -> None:
@@ -502,3 +512,94 @@ def told_by_ntfy(world: World) -> str:
     world.tells()
     (request,) = world.receiver.came
     return unquote(request.json["actions"][0]["url"].rsplit("/a/", 1)[1])
+
+
+def test_a_partner_s_door_is_one_choice_of_the_form(world: World) -> None:
+    visitor = world.visits(world.admin)
+    assert visitor.gets("/integrations").found(r'option value="partner/([^"]*)"') == "acme"
+    assert visitor.posts("/integrations", name="Acme's gateway", dialect="generic", source="partner/acme").status == 201
+    assert "Partner · acme" in visitor.gets("/integrations").text
+    assert visitor.posts("/integrations", name="Nobody's", dialect="generic", source="partner/none").status == 422
+
+
+def test_who_was_told_is_for_those_who_may_read_channels(world: World) -> None:
+    world.admin.post("/api/channels", {"name": "Billing", "kind": "webhook", "config": {"url": world.receiver.url}})
+    world.admin.post("/api/subscriptions", {"channel_id": 1})
+    incident = world.ada.filed()
+    assert "Who was told" in world.visits(world.ada).gets(f"/i/{incident['id']}").text
+    assert "Who was told" not in world.visits(world.vera).gets(f"/i/{incident['id']}").text
+
+
+def test_nobody_gives_back_or_moves_what_they_have_not_seen(world: World) -> None:
+    incident = world.ada.filed()
+    home = f"/i/{incident['id']}"
+    visitor = world.visits(world.ada)
+    seen = visitor.gets(home).found(r'name="version" value="(\d+)"')
+    world.admin.acknowledges(incident)
+    refused = visitor.posts(f"{home}/move", status="on_hold", version=seen)
+    assert refused.status == 412
+    assert "changed it meanwhile" in refused.text
+    assert visitor.posts(f"{home}/acknowledge", back="yes", version=seen).status == 412
+    assert world.ada.sees(incident).incident["acknowledged_at"]
+    seen = visitor.gets(home).found(r'name="version" value="(\d+)"')
+    assert visitor.posts(f"{home}/acknowledge", back="yes", version=seen).leads_to == home
+    assert world.ada.sees(incident).incident["acknowledged_at"] is None
+
+
+def test_what_was_typed_into_a_refused_form_can_be_mended_and_sent_again(world: World) -> None:
+    visitor = world.visits(world.admin)
+    fields: Any = {"kind": "ntfy", "name": "Phones", "topic": "a topic with spaces", "url": "https://ntfy.example"}
+    refused = visitor.posts("/channels", **fields)
+    assert refused.status == 422
+    assert refused.forms == ["/sign-out", "/channels"]
+    assert refused.found(r'name="topic" value="([^"]*)"') == "a topic with spaces"
+    assert refused.found(r'type="hidden" name="kind" value="([^"]*)"') == "ntfy"
+    secret: Any = {"kind": "telegram", "name": "Field", "token": "not-a-token", "chat": "1"}
+    assert "not-a-token" not in visitor.posts("/channels", **secret).html
+
+
+def test_a_form_that_a_reload_sends_again_makes_no_second_key(world: World) -> None:
+    visitor = world.visits(world.admin)
+    visitor.posts("/integrations", name="Zabbix", dialect="opsgenie")
+    seen = re.search(r'name="seen" value="([^"]*)"', visitor.gets("/integrations/1").html)
+    assert seen
+    assert visitor.posts("/integrations/1/rotate", seen=seen[1]).status == 200
+    assert visitor.posts("/integrations/1/rotate", seen=seen[1]).status == 412
+
+
+def test_an_open_page_without_a_session_is_led_to_the_sign_in_and_its_stream_is_refused(world: World) -> None:
+    visitor = Visitor(world)
+    part = visitor.gets("/?show=active", **{"HX-Request": "true"})
+    assert (part.status, part.headers["hx-redirect"]) == (200, "/sign-in?to=/%3Fshow%3Dactive")
+    assert visitor.gets("/live?after=0").status == 401
+    assert visitor.gets("/integrations/1?before=7").leads_to == "/sign-in?to=/integrations/1%3Fbefore%3D7"
+
+
+@pytest.mark.parametrize("after", ["abc", "\u00b2", "9" * 5000, "-1"])
+def test_a_page_s_stream_refuses_a_place_that_is_none(world: World, after: str) -> None:
+    visitor = world.visits(world.ada)
+    assert visitor.gets("/live?" + urlencode({"after": after})).status == 422
+
+
+def test_a_subscription_is_ended_at_its_own_channel_alone(world: World) -> None:
+    for name in ("One", "Two"):
+        world.admin.post("/api/channels", {"name": name, "kind": "ntfy", "config": {"topic": name}})
+    world.admin.post("/api/subscriptions", {"channel_id": 1})
+    assert world.visits(world.admin).posts("/channels/2/unsubscribe", subscription=1).status == 404
+    assert world.visits(world.admin).posts("/channels/1/unsubscribe", subscription=1).leads_to == "/channels/1"
+
+
+def test_a_long_story_tells_its_beginning_its_end_and_how_often_it_was_reported(world: World) -> None:
+    for _ in range(130):
+        world.pagerduty.triggers(summary="POS 12 is down")
+    page = world.visits(world.ada).gets("/i/1")
+    assert "Filed" in page.text
+    assert "Reported 100 times more" in page.text
+    assert "some of it is left out here" in page.text
+
+
+def test_too_many_requests_say_when_to_come_back(world: World) -> None:
+    world.restarts(address_rate_limit=1)
+    pages = [Visitor(world).signs_in("nonsense") for _ in range(3)]
+    assert pages[-1].status == 429
+    assert int(pages[-1].headers["retry-after"]) >= 1

@@ -158,7 +158,9 @@ def test_a_payload_that_was_cut_cannot_be_replayed_and_says_so(world: World) -> 
     raw = world.admin.get(f"/api/reports/{id}").json["raw"]
     assert (len(raw["body"]), raw["whole"]) == (100, False)
     assert raw["size"] > 500
-    assert world.admin.post(f"/api/reports/{id}/replay").problem == "already-there"
+    refused = world.admin.post(f"/api/reports/{id}/replay")
+    assert refused.problem == "already-there"
+    assert f"Only the first 100 of its {raw['size']} bytes were kept (`TOCSIN_RAW_CAP`)" in refused.detail
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lambda body: body])

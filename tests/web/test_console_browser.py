@@ -37,6 +37,15 @@ def desk(world: World, browser: Browser, person: Person, **how: Any) -> Iterator
     context.close()
 
 
+def signed_in(world: World, context: BrowserContext) -> Page:
+    """Ada at the list; what happens to her page is meant to happen."""
+    page = context.new_page()
+    page.goto(f"http://127.0.0.1:{world.port}/sign-in")
+    page.fill("input[name=key]", world.ada.key or "")
+    page.click("button.main")
+    return page
+
+
 def live(page: Page) -> None:
     """The page hears of what happens."""
     expect(page.locator("[data-pulse]:not(.lost)")).to_be_visible()
@@ -125,11 +134,7 @@ def test_everything_by_the_keyboard(world: World, browser: Browser) -> None:
 
 def test_a_page_that_lost_the_server_says_so_and_comes_back(world: World, browser: Browser) -> None:
     context = browser.new_context()
-    page = context.new_page()
-    home = f"http://127.0.0.1:{world.port}"
-    page.goto(f"{home}/sign-in")
-    page.fill("input[name=key]", world.ada.key or "")
-    page.click("button.main")
+    page = signed_in(world, context)
     live(page)
     context.set_offline(True)
     world.service.stopping = True  # the server says goodbye, and the page cannot come back
@@ -140,6 +145,56 @@ def test_a_page_that_lost_the_server_says_so_and_comes_back(world: World, browse
     live(page)
     expect(page.locator("a.row")).to_contain_text("filed meanwhile")
     context.close()
+
+
+def test_a_refresh_that_fails_takes_nothing_away_and_is_made_again(world: World, browser: Browser) -> None:
+    world.ada.filed("POS 12 is down")
+    with closing(browser.new_context()) as context:
+        page = signed_in(world, context)
+        live(page)
+        page.route("**/?show=*", lambda route: route.fulfill(status=503, body="{}", content_type="application/json"))
+        world.ada.filed("Station 3 has no power")
+        expect(page.locator("[data-pulse].lost")).to_contain_text("connection lost")
+        expect(page.locator("a.row")).to_have_count(1)
+        page.unroute("**/?show=*")
+        expect(page.locator("a.row")).to_have_count(2)
+        live(page)
+
+
+def test_a_session_that_ends_leads_an_open_list_to_the_sign_in(world: World, browser: Browser) -> None:
+    with closing(browser.new_context()) as context:
+        page = signed_in(world, context)
+        live(page)
+        beside = context.new_page()
+        beside.goto(page.url)
+        beside.get_by_role("button", name="Sign out").click()
+        beside.wait_for_url("**/")
+        world.ada.filed("POS 12 is down")
+        page.wait_for_url("**/sign-in**")
+
+
+def test_hands_that_are_quick_or_write_in_cyrillic(world: World, browser: Browser) -> None:
+    world.ada.filed("first trouble")
+    with desk(world, browser, world.ada) as (page, _):
+        live(page)
+        page.evaluate(
+            "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'о', code: 'KeyJ', bubbles: true}))"
+        )
+        expect(page.locator("a.row:focus")).to_contain_text("first trouble")
+        page.fill("#words", "second trouble")
+        with page.expect_navigation():
+            page.evaluate(
+                "document.querySelector('.file button').click(); document.querySelector('.file button').click()"
+            )
+        expect(page.locator("a.row")).to_have_count(2)
+        page.locator("a.row").first.click()
+        page.locator("#rate").focus()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        assert world.ada.lists().incidents[0]["severity"] == "medium", "nothing on the way is meant"
+        with page.expect_navigation():
+            page.keyboard.press("Enter")
+        assert world.ada.lists().incidents[0]["severity"] == "info"
 
 
 def hostile_words(world: World) -> list[str]:

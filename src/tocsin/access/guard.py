@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from tocsin.access.call import Call, Service, idempotency_key
 from tocsin.access.model import MAY, Permission, Principal
 from tocsin.kit import errors, openapi, problems, receiving
-from tocsin.kit.answers import Answer
+from tocsin.kit.answers import SHOWN_PATH, Answer
 from tocsin.kit.bodies import Shape
 
 Endpoint = Callable[[Call], Awaitable[Answer]]
@@ -59,6 +59,8 @@ class Guarded(APIRoute):
         once: bool = True,
         bare: bool = False,
         entrance: Entrance | None = None,
+        veiled: bool = False,
+        refusing: Callable[[errors.Problem, str], Answer] | None = None,
         most: int = MIB,
         queries: Sequence[str] = (),
         shapes: Sequence[type] = (),
@@ -72,6 +74,8 @@ class Guarded(APIRoute):
         self.once = once
         self.bare = bare  # the endpoint takes the body in itself, whatever it is
         self.entrance = entrance
+        self.veiled = veiled  # its path holds a secret, which no log line may say
+        self.refusing = refusing  # a wrong method in the words of whoever calls here
         self.most = most
         self.queries = frozenset(queries)
         self.shapes = shapes  # for the docs
@@ -93,13 +97,19 @@ class Guarded(APIRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in (self.methods or ()):
-            raise errors.WrongMethod(headers={"Allow": ", ".join(allowed_methods(scope))})
+            problem = errors.WrongMethod(headers={"Allow": ", ".join(allowed_methods(scope))})
+            if self.refusing is None:
+                raise problem
+            await self.refusing(problem, scope["request_id"])(scope, receive, send)
+            return
         await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         service: Service | None = getattr(scope["app"].state, "service", None)
         call = Call(scope, receive, send)
         scope["route"] = self
+        if self.veiled:
+            scope[SHOWN_PATH] = self.path
         try:
             if service is None:
                 raise errors.Unavailable("Tocsin has not been started: the server must run the app's lifespan.")

@@ -1,8 +1,10 @@
 """`tocsin demo`: a storm, a kill in the middle of it, and an honest count."""
 
+import signal
 import sys
 import time
-from typing import Any
+from types import FrameType
+from typing import Any, Never
 
 import typer
 from rich.console import Console
@@ -27,6 +29,8 @@ def demo(
     stay: bool = typer.Option(True, help="Keep the page up at the end, until Enter is pressed in a terminal."),
 ) -> None:
     """Show what Tocsin does: a throw-away server takes a storm of reports, is killed in the middle, and is counted."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, _stop)  # so that nothing is left behind then either
     listener = Listener()
     try:
         with Throwaway() as tocsin:
@@ -40,6 +44,10 @@ def demo(
     finally:
         listener.close()
     raise typer.Exit(0 if good else 1)
+
+
+def _stop(number: int, frame: FrameType | None) -> Never:
+    raise SystemExit(128 + number)
 
 
 def _shown(tocsin: Throwaway, listener: Listener, reports: int, troubles: int) -> bool:
@@ -111,6 +119,7 @@ def _wait_for_messages(listener: Listener) -> None:
 
 def _report(storm: Storm, tally: Tally, listener: Listener, seconds: float) -> bool:
     lost = len(storm.accepted - tally.kept)
+    doubled = len(tally.kept - storm.accepted)  # each request was answered with its one report: any other is a double
     twice = sum(len(ids) - 1 for ids in listener.told.values())
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 3, 0, 2))
     table.add_column(justify="left")
@@ -120,7 +129,7 @@ def _report(storm: Storm, tally: Tally, listener: Listener, seconds: float) -> b
         ("attempts that met a dead server", storm.again, "made again"),
         ("kept: reports in the database", len(tally.kept), ""),
         ("lost: accepted and not there", lost, ""),
-        ("doubled: stored more than once", tally.doubled, ""),
+        ("doubled: stored more than once", doubled, ""),
         ("refused", len(storm.refused), ""),
         ("incidents that they became", tally.incidents, f"of {tally.troubles} troubles"),
         ("messages to the status page", listener.hooks, f"{len(listener.told)} events"),
@@ -131,7 +140,7 @@ def _report(storm: Storm, tally: Tally, listener: Listener, seconds: float) -> b
         table.add_row(name, f"{count:,}", f"[dim]{more}[/]")
     console.print("\n  [bold]Counted from the database and by whoever took the messages:[/]\n")
     console.print(table)
-    good = len(storm.accepted) == len(tally.kept) == storm.count and lost == tally.doubled == twice == 0
+    good = len(storm.accepted) == len(tally.kept) == storm.count and lost == doubled == twice == 0
     good = good and tally.incidents == storm.troubles
     console.print(
         "\n  [bold green]Nothing was lost, nothing was doubled.[/]" if good else "\n  [bold red]This is not right.[/]"

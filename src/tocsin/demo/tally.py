@@ -1,6 +1,5 @@
 """What stands in the database after the storm: counted, not remembered."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 from tocsin.db.engine import Database
@@ -14,12 +13,11 @@ AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """`kept` are the ids of all reports of the storm; `doubled` counts requests that were stored more than once."""
+    """`kept` are the ids of all reports of the storm."""
 
     incidents: int
     troubles: int
     kept: frozenset[int]
-    doubled: int
 
 
 async def counted(db: Database) -> Tally:
@@ -30,12 +28,9 @@ async def counted(db: Database) -> Tally:
 def _count(reader: Reader) -> Tally:
     found = incidents.page(reader, Question(sources=("monitoring",), limit=AT_ONCE))
     kept: set[int] = set()
-    requests: Counter[str | None] = Counter()
     for incident in found:
         before = None
         while page := intake.reports_of_incident(reader, incident.id, before, AT_ONCE):
             kept |= {each.id for each in page}
-            requests.update(each.request_id for each in page)
             before = page[-1].id
-    doubled = sum(count - 1 for count in requests.values())
-    return Tally(len(found), len({each.dedup_key for each in found}), frozenset(kept), doubled)
+    return Tally(len(found), len({each.dedup_key for each in found}), frozenset(kept))

@@ -14,7 +14,7 @@ from tocsin.intake import model, store
 from tocsin.intake.model import Integration, NewIntegration, Rules, Said, Taken
 from tocsin.kit.errors import Invalid, NotFound, Problem
 
-FORGET_AT_ONCE = 1000
+FORGET_AT_ONCE = 100  # in one transaction: below 1 MiB of write-ahead log, which a nearly full disk still has
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,14 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """One of several things that cannot be read, whatever the others say. `raw` is a body that says this alone."""
+
+    raw: bytes
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """What a sender asks instead of says. `what` is `one`, `list`, `count`, `notes` or `request`."""
 
@@ -73,11 +81,18 @@ class Dialect(Protocol):
         ...
 
     def key(self, request: Received, authorization: str | None) -> str | None:
-        """Where this sender puts its key; None where there is none. `authorization` is that header, as it came."""
+        """Where this sender puts its key; None where there is none. `authorization` is that header, as it came.
+
+        Raises `NotUnderstood` where the key stands in a body that cannot be read.
+        """
         ...
 
-    def read(self, request: Received, rules: Rules) -> list[Said]:
-        """What the request says; raises `NotUnderstood`."""
+    def keyless(self, body: bytes) -> bytes:
+        """The body without what stands where this sender puts its keys, good or not; raises `NotUnderstood`."""
+        ...
+
+    def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
+        """Each thing that the request says; raises `NotUnderstood` where it cannot be taken apart."""
         ...
 
     def looks(self, request: Received) -> Look | None:

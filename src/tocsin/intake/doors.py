@@ -1,6 +1,7 @@
-"""Which door a key opens, in memory: every report asks here. And whether there is room for raw payloads."""
+"""Which door a key opens, in memory: every report asks here. What was refused at it, and the room for payloads."""
 
 import shutil
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,12 +12,16 @@ from tocsin.access.store import version
 from tocsin.db.engine import Database
 from tocsin.db.transaction import Reader
 from tocsin.intake import actions, store
-from tocsin.intake.model import Integration
+from tocsin.intake.actions import Take
+from tocsin.intake.dialect import Received
+from tocsin.intake.model import LONGEST_SENDER, Integration, Said, tidy
+from tocsin.kit.errors import Problem
 from tocsin.settings import Settings
 
 log = structlog.get_logger("tocsin.intake")
 
 MIB = 1024 * 1024
+SECOND = timedelta(seconds=1)
 
 
 class Doors:
@@ -58,6 +63,31 @@ class Doors:
         }
 
 
+class Refusals:
+    """Requests that were refused before they were read, in their integration's log: why a good key does not help.
+
+    One a second for each integration and process. Lossy by intent: a sender that goes wrong in a loop fills no disk.
+    """
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._last: dict[int, datetime] = {}
+
+    async def note(self, integration: Integration, why: str, request: Received, request_id: str) -> None:
+        """A refused report with its reason; there is no payload, because nothing was read."""
+        now = self._db.clock()
+        last = self._last.get(integration.id)
+        if last is not None and timedelta(0) <= now - last < SECOND:
+            return
+        self._last[integration.id] = now
+        agent = tidy(request.headers.get("user-agent", "")[:LONGEST_SENDER]) or None
+        said, target = Said("trigger", b""), f"{request.method} {request.path}"
+        with suppress(Problem):  # the sender hears of its own mistake, whatever the database is doing
+            await self._db.write(
+                actions.take, Take(integration.sender, said, target, agent, request_id, tidy(why), keep=-1)
+            )
+
+
 class Payloads:
     """Raw payloads go after `TOCSIN_KEEP_RAW` days, and before anything else when the disk fills up."""
 
@@ -68,14 +98,16 @@ class Payloads:
         self._folder: Path = settings.data_dir
         self._cap = settings.raw_cap
         self.full = False
+        self._looked: datetime | None = None
 
     @property
     def keep(self) -> int:
         """Bytes of a payload that are kept now; less than 0 means none."""
+        self._look_at_the_disk(SECOND)  # a storm fills a small disk between two rounds of the loop
         return -1 if self.full or self._days == 0 else self._cap
 
     async def forget(self) -> None:
-        """Loop: a thousand at a time, so that nobody behind it waits noticeably."""
+        """Loop: a few at a time, so that nobody behind it waits noticeably, and a nearly full disk has room for it."""
         self._look_at_the_disk()
         while await self._some_go(self._db.clock()):
             self._look_at_the_disk()
@@ -87,9 +119,12 @@ class Payloads:
         gone: int = await self._db.write(actions.forget_payloads, before)
         return gone == actions.FORGET_AT_ONCE
 
-    def _look_at_the_disk(self) -> None:
-        if not self._floor:
+    def _look_at_the_disk(self, seldom: timedelta = timedelta(0)) -> None:
+        """Whether it is full, unless it was looked at within `seldom`."""
+        now = self._db.clock()
+        if not self._floor or (self._looked is not None and timedelta(0) <= now - self._looked < seldom):
             return
+        self._looked = now
         full = shutil.disk_usage(self._folder).free < self._floor
         if full and not self.full:
             log.warning("the disk is nearly full: raw payloads are not kept, and the old ones go; reports stay")

@@ -11,12 +11,13 @@ from tocsin.incidents import model as incidents
 from tocsin.incidents.model import LONGEST_DESCRIPTION, SOURCES
 from tocsin.incidents.reported import Sender
 from tocsin.intake import actions, model, store
-from tocsin.intake.dialect import Dialect, NotUnderstood, Received
+from tocsin.intake.dialect import Dialect, NotUnderstood, Received, Unread
 from tocsin.intake.dialects import DIALECTS
 from tocsin.intake.doors import Payloads
 from tocsin.intake.model import Integration, Report, Rules, Said, new_key
-from tocsin.intake.receive import again, items, wishes_of
+from tocsin.intake.receive import aside
 from tocsin.intake.shapes import IntegrationDraft, ReportDraft, RulesDraft, Trial, TrialAnswer, said_view
+from tocsin.intake.wishes import again, items, wishes_of
 from tocsin.kit.errors import AlreadyThere, Invalid, NotFound
 from tocsin.kit.keyring import Keyring
 
@@ -86,15 +87,21 @@ def own_report(draft: ReportDraft, call: Call) -> actions.Take:
 async def replay(call: Call, report: Report) -> list[actions.Take]:
     """A kept report as wishes once more; raises `AlreadyThere` where its payload is gone or was cut."""
     payload = await call.db.read(store.payload_of, report.id)
-    if payload is None or not payload.whole:
-        raise AlreadyThere("The report's raw payload is no longer kept whole, so it cannot be taken in again.")
+    if payload is None:
+        raise AlreadyThere("No raw payload of this report is kept (any more), so it cannot be taken in again.")
+    if not payload.whole:
+        raise AlreadyThere(
+            f"Only the first {len(payload.body):,} of its {payload.size:,} bytes were kept (`TOCSIN_RAW_CAP`), "
+            "so it cannot be taken in again; its sender can send it again."
+        )
     request = again(payload.target, payload.body, report.request_id)
     if report.integration_id is None:
         raise AlreadyThere("A report by a key's own words is sent again by its sender, with `POST /api/reports`.")
     integration = await call.db.read(store.one, report.integration_id)
     if integration is None or integration.removed_at is not None:
         raise NotFound("The integration that it came in by is removed.")
-    return wishes_of(DIALECTS[integration.dialect], integration, request, call, report.id)
+    dialect = DIALECTS[integration.dialect]
+    return await aside(request.body, wishes_of, dialect, integration, request, call, report.id)
 
 
 def tried(integration: Integration, trial: Trial) -> TrialAnswer:
@@ -105,10 +112,11 @@ def tried(integration: Integration, trial: Trial) -> TrialAnswer:
         said = read_once(dialect, rules, msgspec.json.encode(trial.body))
     except NotUnderstood as refusal:
         return TrialAnswer([], str(refusal))
-    return TrialAnswer([said_view(each) for each in said], None)
+    unread = [each.why for each in said if isinstance(each, Unread)]
+    return TrialAnswer([said_view(each) for each in said if isinstance(each, Said)], unread[0] if unread else None)
 
 
-def read_once(dialect: Dialect, rules: Rules, body: bytes) -> list[Said]:
+def read_once(dialect: Dialect, rules: Rules, body: bytes) -> list[Said | Unread]:
     """What a body at the dialect's first path would say; raises `NotUnderstood`."""
     first = dialect.paths[0]
     return items(dialect, rules, Received(first.methods.split()[0], first.path, {}, {}, body))
@@ -130,8 +138,8 @@ def _own_said(draft: ReportDraft, raw: bytes) -> Said:
         raise Invalid.field("summary", "or a description is needed: say what is wrong")
     if draft.action != "trigger" and not draft.dedup_key:
         raise Invalid.field("dedup_key", f"is needed to {draft.action} something")
-    if draft.dedup_key is not None and not 1 <= len(draft.dedup_key) <= model.LONGEST_KEY:
-        raise Invalid.field("dedup_key", f"must have 1 to {model.LONGEST_KEY:,} characters")
+    if draft.dedup_key is not None and not 1 <= len(draft.dedup_key.encode()) <= model.LONGEST_KEY:
+        raise Invalid.field("dedup_key", f"must have 1 to {model.LONGEST_KEY:,} bytes in UTF-8")
     if len(draft.description or "") > LONGEST_DESCRIPTION:
         raise Invalid.field("description", f"must have at most {LONGEST_DESCRIPTION:,} characters")
     if draft.severity is not None:

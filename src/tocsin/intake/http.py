@@ -15,7 +15,7 @@ from tocsin.incidents import store as incidents
 from tocsin.intake import actions, drafts, store
 from tocsin.intake.dialects import DIALECTS
 from tocsin.intake.model import Integration, NewIntegration, Report, Taken, new_key
-from tocsin.intake.receive import through
+from tocsin.intake.receive import refusing, through
 from tocsin.intake.shapes import (
     IntegrationAnswer,
     IntegrationDraft,
@@ -293,4 +293,5 @@ def _say_taken(results: Sequence[Any]) -> Kept:
 # The doors: each dialect listens where its senders send. They answer in its form, so they are no part of our API.
 for _dialect in DIALECTS.values():
     for _path in _dialect.paths:
-        routes.add(_path.methods, _path.path, may="public", bare=True, shown=False)(through(_dialect))
+        _how: dict[str, Any] = {"may": "public", "bare": True, "shown": False, "refusing": refusing(_dialect)}
+        routes.add(_path.methods, _path.path, **_how)(through(_dialect))

@@ -4,6 +4,7 @@ A dialect turns a request into `Said`, one for each thing that the sender says; 
 all of them.
 """
 
+import hashlib
 import re
 import secrets
 from collections.abc import Mapping
@@ -23,7 +24,9 @@ from tocsin.incidents.model import (
 from tocsin.incidents.reported import Action, Sender
 from tocsin.kit.errors import Invalid
 
-LONGEST_KEY = 1024  # of a dedup key; a longer one is not cut, because two troubles would become one
+# Bytes of a dedup key in UTF-8. With its owner it must fit an entry of PostgreSQL's indexes: 2,704 bytes.
+LONGEST_KEY = 2048
+READABLE = 200  # characters of a longer one that stay readable
 LONGEST_NAME = 200
 LONGEST_REASON = 300
 LONGEST_SENDER = 200
@@ -164,6 +167,13 @@ def tidy(text: str | None) -> str | None:
     return None if text is None else ODD.sub("\ufffd", text)
 
 
+def fitting(key: str | None) -> str | None:
+    """A dedup key that fits: of a longer one the beginning and its SHA-256, so that two troubles stay two."""
+    if key is None or len(key) * 4 <= LONGEST_KEY or len(key.encode()) <= LONGEST_KEY:
+        return key
+    return f"{key[:READABLE]}\u2026{hashlib.sha256(key.encode()).hexdigest()}"
+
+
 def whole(said: Said, rules: Rules) -> Said:
     """The same in good order: text tidied and cut to our sizes, the integration's own rules applied."""
     labels = {
@@ -175,7 +185,7 @@ def whole(said: Said, rules: Rules) -> Said:
     asset = _asset(said, labels, rules, summary, described)
     return replace(
         said,
-        dedup_key=tidy(said.dedup_key) or None,
+        dedup_key=fitting(tidy(said.dedup_key)) or None,
         summary=summary,
         description=described,
         severity=said.severity or (rules.severity if said.action == "trigger" else None),

@@ -3,11 +3,12 @@
 A sender hears 2xx only when every report is on disk. Whatever goes wrong is said in the dialect's own form.
 """
 
+import asyncio
 import uuid
-import zlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
-from urllib.parse import parse_qs, urlencode
+from dataclasses import replace
+from typing import Any, TypeVar
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -19,17 +20,19 @@ from tocsin.incidents import troubles
 from tocsin.incidents.model import Incident
 from tocsin.intake import actions, model, store
 from tocsin.intake.dialect import Dialect, Look, NotUnderstood, Received, Reply
-from tocsin.intake.doors import Doors, Payloads
-from tocsin.intake.model import Integration, Rules, Said, Taken
+from tocsin.intake.doors import Doors, Refusals
+from tocsin.intake.hiding import hidden, without_key
+from tocsin.intake.model import Integration, Taken
+from tocsin.intake.wishes import wishes_of
 from tocsin.kit import errors, receiving
-from tocsin.kit.answers import JSON, Answer, Headers
+from tocsin.kit.answers import JSON, SHOWN_PATH, Answer, Headers
 from tocsin.kit.errors import Problem
 from tocsin.kit.problems import NO_STORE
+from tocsin.kit.unpacking import PLAIN, unpacked
 
-MOST_AT_ONCE = 5000
-HIDDEN = b"redacted"
-# What a dialect may see of a request's headers, and what is kept: never one that carries a key.
-SAFE = frozenset({"user-agent", "content-type", "content-encoding", "x-request-id", "from", "accept"})
+LARGE = 256 * 1024  # bytes of a body that is read in a thread: others wait ten milliseconds for it at most
+T = TypeVar("T")
+Door = TypeVar("Door", Integration, Integration | None)
 
 
 def through(dialect: Dialect) -> Callable[[Call], Awaitable[Answer]]:
@@ -41,102 +44,110 @@ def through(dialect: Dialect) -> Callable[[Call], Awaitable[Answer]]:
         try:
             reply = await _passed(call, dialect)
         except Problem as problem:
-            reply = dialect.refused(problem.status, problem.detail, call.request_id)
-            return _said(reply, problem.headers)
+            return refusing(dialect)(problem, call.request_id)
         return _said(reply, reply.headers)
 
     take_in.__name__ = dialect.name
     return take_in
 
 
+def refusing(dialect: Dialect) -> Callable[[Problem, str], Answer]:
+    """What is wrong, in the dialect's own form."""
+
+    def refused(problem: Problem, request_id: str) -> Answer:
+        return _said(dialect.refused(problem.status, problem.detail, request_id), problem.headers)
+
+    return refused
+
+
 async def _passed(call: Call, dialect: Dialect) -> Reply:
-    request, authorization = await _received(call, dialect)
-    integration, key = await _opened(call, dialect, request, authorization)
-    _must_be_signed(call, dialect, integration, request)
-    clean = without_key(request, key)
-    look = dialect.looks(clean)
+    integration, clean = await _admitted(call, dialect)
+    look = _look(dialect, clean)
     if look is not None:
         found = await call.db.read(_found, look, integration)
         return dialect.shown(look, found, call.request_id)
-    wishes = wishes_of(dialect, integration, clean, call)
+    wishes = await aside(clean.body, wishes_of, dialect, integration, clean, call)
     taken: list[Taken | Problem] = await call.db.write_many(actions.take, wishes)
     for each in taken:
         if isinstance(each, Problem):
             raise each
-    if wishes and wishes[0].refusal is not None:
-        return dialect.refused(400, wishes[0].refusal, call.request_id)
+    if wishes and all(each.refusal is not None for each in wishes):
+        return dialect.refused(400, wishes[0].refusal or "", call.request_id)
     return dialect.accepted([each for each in taken if isinstance(each, Taken)], call.request_id)
 
 
-def wishes_of(
-    dialect: Dialect, integration: Integration, request: Received, call: Call, replay_of: int | None = None
-) -> list[actions.Take]:
-    """What a request says, each thing as a wish; what cannot be read is one that is only kept."""
-    target = f"{request.method} {request.path}"
-    if request.query:
-        target += "?" + urlencode([(name, value) for name, values in request.query.items() for value in values])
-    agent = model.tidy(request.headers.get("user-agent", "")[: model.LONGEST_SENDER]) or None
+async def aside(body: bytes, step: Callable[..., T], *args: Any) -> T:
+    """One step of reading this body: in a thread where it is large, so that others go on meanwhile."""
+    return step(*args) if len(body) <= LARGE else await asyncio.to_thread(step, *args)
 
-    def wish(said: Said, refusal: str | None = None) -> actions.Take:
-        keep = call.service.part(Payloads).keep
-        return actions.Take(
-            integration.sender, said, target, agent, call.request_id, model.tidy(refusal), replay_of, keep
-        )
 
+async def _admitted(call: Call, dialect: Dialect) -> tuple[Integration, Received]:
+    """Whose request it is, and the request without its key. As soon as it is known whose, a refusal is in its log."""
+    head, authorization = _head(call)
     try:
-        return [wish(each) for each in items(dialect, integration.rules, request)]
-    except NotUnderstood as refusal:
-        return [wish(Said("trigger", request.body), str(refusal) or "it cannot be read")]
+        request = replace(head, body=await _body(call, dialect))
+    except Problem as problem:
+        known = _known(call, dialect, head, authorization)
+        if known is not None:
+            await call.service.part(Refusals).note(known, problem.detail, head, call.request_id)
+        raise
+    integration, key = await _opened(call, dialect, request, authorization)
+    try:
+        count(call, call.service, integration.owner)
+        _must_fit(call, dialect, integration, request)
+    except Problem as problem:
+        await call.service.part(Refusals).note(integration, problem.detail, head, call.request_id)
+        raise
+    return integration, await aside(request.body, without_key, request, key)
 
 
-def items(dialect: Dialect, rules: Rules, request: Received) -> list[Said]:
-    """What a request says, in good order; raises `NotUnderstood`."""
-    said = dialect.read(request, rules)
-    if len(said) > MOST_AT_ONCE:
-        raise NotUnderstood(f"at most {MOST_AT_ONCE:,} in one request, please; these are {len(said):,}")
-    return [model.whole(each, rules) for each in said]
-
-
-async def _received(call: Call, dialect: Dialect) -> tuple[Received, str | None]:
-    settings, seen = call.service.settings, call.headers_seen
-    raw = await receiving.body(
-        call.receive, seen, most=dialect.most, chunk=settings.chunk_deadline, whole=settings.body_deadline
-    )
-    body = unpacked(raw, seen.get(b"content-encoding", b"").strip().lower(), dialect.most)
+def _head(call: Call) -> tuple[Received, str | None]:
+    """The request before its body, and the header that is a key and nothing else."""
     path = call.scope.get("raw_path", call.scope["path"].encode()).decode("latin-1").partition("?")[0]
     try:
         query = parse_qs(call.scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100)
     except ValueError:
         raise errors.Malformed("The query has more than 100 parameters.") from None
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in seen.items()}
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in call.headers_seen.items()}
     authorization = headers.pop("authorization", None)
     headers["x-request-id"] = call.request_id
-    return Received(call.scope["method"], path.removesuffix("/"), query, headers, body), authorization
+    return Received(call.scope["method"], path.removesuffix("/"), query, headers, b""), authorization
 
 
-def unpacked(raw: bytes, encoding: bytes, most: int) -> bytes:
-    """The body without its compression; a bomb is noticed before it is unpacked."""
-    if encoding in (b"", b"identity"):
-        return raw
-    if encoding not in (b"gzip", b"x-gzip", b"deflate"):
-        raise errors.WrongContentType("Send the body as it is, or with `content-encoding: gzip`.")
-    opener = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, whichever it is
+async def _body(call: Call, dialect: Dialect) -> bytes:
+    settings, seen = call.service.settings, call.headers_seen
+    raw = await receiving.body(
+        call.receive, seen, most=dialect.most, chunk=settings.chunk_deadline, whole=settings.body_deadline
+    )
+    encoding = seen.get(b"content-encoding", b"").strip().lower()
+    # A few KiB may become 16 MiB: in a thread, however small it is.
+    return raw if encoding in PLAIN else await asyncio.to_thread(unpacked, raw, encoding, dialect.most)
+
+
+def _known(call: Call, dialect: Dialect, head: Received, authorization: str | None) -> Integration | None:
+    """Whose request it is whose body was refused: known where the key stands outside of it."""
     try:
-        body = opener.decompress(raw, most + 1)
-    except zlib.error:
-        raise errors.Malformed("The body is not what its `content-encoding` says.") from None
-    if len(body) > most:
-        raise errors.TooLarge(f"The body may have at most {most:,} bytes here, unpacked; nothing was stored.")
-    if not opener.eof:
-        raise errors.Malformed("The body's compressed form breaks off.")
-    return body
+        key = model.tidy(dialect.key(head, authorization))
+    except NotUnderstood:
+        return None
+    return _with_key(call, call.service.part(Doors).find(key), key) if key else None
+
+
+def _with_key(call: Call, found: Door, key: str) -> Door:
+    """What was found; if something was, a key that stands in the path does not come into the log of requests."""
+    if found is not None:
+        call.scope[SHOWN_PATH] = hidden(call.scope["path"], key)
+    return found
 
 
 async def _opened(
     call: Call, dialect: Dialect, request: Received, authorization: str | None
 ) -> tuple[Integration, str]:
-    """Whose door it is; raises `NoKey`, `WrongKey`, `NotAllowed` or `TooMany`."""
-    key = model.tidy(dialect.key(request, authorization))
+    """Whose door it is; raises `Malformed`, `NoKey`, `WrongKey` or `TooMany`."""
+    try:
+        key = model.tidy(await aside(request.body, dialect.key, request, authorization))
+    except NotUnderstood as why:
+        raise errors.Malformed(str(why)) from None
     doors = call.service.part(Doors)
     integration = doors.find(key) if key else None
     if integration is None:
@@ -147,16 +158,15 @@ async def _opened(
         if integration is None:
             raise errors.WrongKey("This is not the key of an integration, or it was removed or rotated.")
     assert key is not None
-    count(call, call.service, integration.owner)
+    return _with_key(call, integration, key), key
+
+
+def _must_fit(call: Call, dialect: Dialect, integration: Integration, request: Received) -> None:
+    """The integration is for this dialect; where it has a signing secret, the request must carry its signature."""
     if integration.dialect != dialect.name:
         raise errors.NotAllowed(
             f"This key is for the dialect `{integration.dialect}`; `{dialect.name}` needs one of its own."
         )
-    return integration, key
-
-
-def _must_be_signed(call: Call, dialect: Dialect, integration: Integration, request: Received) -> None:
-    """Where the integration has a signing secret, the request must carry its signature."""
     if integration.sealed is None:
         return
     secret = call.service.keyring.unseal(integration.sealed)["signing"]
@@ -165,16 +175,15 @@ def _must_be_signed(call: Call, dialect: Dialect, integration: Integration, requ
         raise errors.WrongKey("The signature does not fit: it must be made with this integration's signing secret.")
 
 
-def without_key(request: Received, key: str) -> Received:
-    """The request as it may be read, kept and shown: wherever the key stood, it no longer does."""
-    text, shown = key, HIDDEN.decode()
-    query = {
-        name.replace(text, shown): [value.replace(text, shown) for value in values]
-        for name, values in request.query.items()
-    }
-    headers = {name: value.replace(text, shown) for name, value in request.headers.items() if name in SAFE}
-    body = request.body.replace(key.encode("utf-8", "surrogatepass"), HIDDEN)
-    return Received(request.method, request.path.replace(text, shown), query, headers, body)
+def _look(dialect: Dialect, request: Received) -> Look | None:
+    """What the request asks, if it asks, in text that every database takes; raises `Malformed`."""
+    try:
+        look = dialect.looks(request)
+    except NotUnderstood as why:
+        raise errors.Malformed(str(why)) from None
+    if look is None:
+        return None
+    return replace(look, dedup_key=model.tidy(look.dedup_key), request_id=model.tidy(look.request_id))
 
 
 def _found(reader: Reader, look: Look, integration: Integration) -> Any:
@@ -202,11 +211,3 @@ def _said(reply: Reply, headers: Mapping[str, str]) -> Answer:
     more: Headers = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in headers.items()]
     body = b"" if reply.body is None else msgspec.json.encode(reply.body)
     return Answer(body, reply.status, kind=JSON, headers=[NO_STORE, *more])
-
-
-def again(target: str, body: bytes, request_id: str | None = None) -> Received:
-    """A kept payload as a request once more, under its own request id: a sender without keys is deduplicated by it."""
-    method, _, address = target.partition(" ")
-    path, _, query = address.partition("?")
-    headers = {"x-request-id": request_id} if request_id is not None else {}
-    return Received(method, path, parse_qs(query, keep_blank_values=True), headers, body)

@@ -81,7 +81,8 @@ class IntegrationList(msgspec.Struct):
 
 
 class ReportDraft(msgspec.Struct, forbid_unknown_fields=True):
-    """One thing that you say. With a `dedup_key` a trigger joins the incident that is active for it.
+    """One thing that you say. With a `dedup_key` (at most 2,048 bytes in UTF-8) a trigger joins the
+    incident that is active for it.
 
     `source` is needed from keys that may file under several, such as an operator's.
     """
@@ -180,7 +181,7 @@ class SaidView(msgspec.Struct):
 
 
 class TrialAnswer(msgspec.Struct):
-    """`problem` says why nothing could be read."""
+    """`problem` says why nothing could be read, or the first of several things that could not."""
 
     reports: list[SaidView]
     problem: str | None

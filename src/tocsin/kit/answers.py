@@ -14,6 +14,7 @@ HTML = b"text/html; charset=utf-8"
 TEXT = b"text/plain; charset=utf-8"
 
 
+SHOWN_PATH = "tocsin.shown_path"  # in the scope: what a log says in place of a path that holds a secret
 ANSWERED = "tocsin.answered"  # in the scope: the status that went out
 
 

@@ -11,7 +11,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin.kit import ids, problems
-from tocsin.kit.answers import ANSWERED
+from tocsin.kit.answers import ANSWERED, SHOWN_PATH
 from tocsin.kit.errors import Broken, NoSuchPath, Problem, Unavailable
 from tocsin.kit.logs import access
 from tocsin.kit.receiving import CallerGone
@@ -56,7 +56,7 @@ class Shell:
         self.seen(scope["method"], route.path if route is not None else "", status, seconds)
         service = getattr(scope["app"].state, "service", None) if "app" in scope else None
         if service is not None and service.settings.access_log:
-            access.line(scope["method"], scope["path"], status, seconds, scope["request_id"])
+            access.line(scope["method"], scope.get(SHOWN_PATH, scope["path"]), status, seconds, scope["request_id"])
 
 
 def _brief(send: Send) -> Send:

@@ -42,12 +42,13 @@ class Stream(Answer):
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: Hub, listener: Listener, hello: bytes, say: Say) -> None:
+    def __init__(self, hub: Hub, listener: Listener, hello: bytes, say: Say, quiet: bytes = model.HEARTBEAT) -> None:
         Response.__init__(self, b"")
         self._hub = hub
         self._listener = listener
         self._hello = hello
         self._say = say
+        self._quiet = quiet
         self.raw_headers: Headers = [
             (b"content-type", STREAM),
             NO_STORE,
@@ -75,7 +76,7 @@ class Stream(Answer):
     async def _pieces(self) -> AsyncIterator[bytes]:
         yield self._hello
         async for frames in self._hub.frames(self._listener, HEARTBEAT):
-            yield self._say(frames) if frames else model.HEARTBEAT
+            yield self._say(frames) if frames else self._quiet
         why = self._listener.over or "gone"
         if why == "dropped":
             yield model.dropped(self._listener.last)
@@ -103,8 +104,6 @@ async def stream(call: Call) -> Answer:
     it goes on where it ended, across restarts and processes; without, it begins now.
     """
     asked = call.asked()
-    after = call.headers_seen.get(b"last-event-id", b"").decode("latin-1") or asked.get("after", [""])[-1]
-    place = None if not after else 0 if after == "0" else ids.whole(after, "after")
     incident = asked.get("incident", [""])[-1]
     filters = Filters(
         frozenset(_statuses(asked.get("status", []))),
@@ -113,9 +112,15 @@ async def stream(call: Call) -> Answer:
     )
     who = call.principal
     hub = call.service.part(Hub)
-    listener = await hub.join(who, filters, place)
+    listener = await hub.join(who, filters, place_of(call))
     hello = b"retry: %d\n" % RETRY + model.event("hello", {"after": listener.last}, listener.last)
     return Stream(hub, listener, hello, lambda frames: b"".join(frame.to(who) for frame in frames))
+
+
+def place_of(call: Call) -> int | None:
+    """After which entry a stream goes on, as the browser or the query says; None: from now on."""
+    after = call.headers_seen.get(b"last-event-id", b"").decode("latin-1") or call.asked().get("after", [""])[-1]
+    return None if not after else 0 if after == "0" else ids.whole(after, "after")
 
 
 def _split(values: list[str]) -> list[str]:

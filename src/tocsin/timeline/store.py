@@ -17,6 +17,19 @@ def of_incident(reader: Reader, incident_id: int, after: int, limit: int) -> lis
     return [_entry(row) for row in reader.rows(OF_INCIDENT, values)]
 
 
+def story_of_incident(reader: Reader, incident_id: int, most: int) -> tuple[list[Entry], bool]:
+    """What is worth telling of one incident, oldest first, and whether that is all of it.
+
+    A storm leaves thousands of counted repeats: only the newest are read, and of the others the first and the last.
+    """
+    values = {"incident": incident_id, "after": 0, "limit": most}
+    parts = [reader.rows(statement, values) for statement in (FIRST_TOLD, LAST_TOLD, LAST_REPEATS)]
+    rows = {row.id: row for part in parts for row in part}
+    first, last, repeats = parts
+    whole = len(repeats) < most and (len(first) < most or last[-1].id <= first[-1].id)
+    return [_entry(rows[id]) for id in sorted(rows)], whole
+
+
 def everything(reader: Reader, after: int, limit: int) -> list[Entry]:
     """Every entry after an id, those of keys and settings too."""
     return [_entry(row) for row in reader.rows(EVERYTHING, {"after": after, "limit": limit})]
@@ -91,5 +104,9 @@ EVERYTHING = _page()
 NEWEST = select(entry.c.id).order_by(entry.c.id.desc()).limit(1)
 ABOUT_INCIDENTS = _page().where(entry.c.incident_id.is_not(None))
 OF_INCIDENT = _page().where(entry.c.incident_id == bindparam("incident"))
+IS_REPEAT = (entry.c.kind == "reported") & entry.c.changes.not_like('%"severity"%')
+FIRST_TOLD = OF_INCIDENT.where(~IS_REPEAT)
+LAST_TOLD = FIRST_TOLD.order_by(None).order_by(entry.c.id.desc())
+LAST_REPEATS = OF_INCIDENT.where(IS_REPEAT).order_by(None).order_by(entry.c.id.desc())
 OF_KEY = _about(incident.c.filed_by, "key")
 OF_PARTNER = _about(incident.c.partner_id, "partner")

@@ -13,7 +13,7 @@ from tocsin.delivery.model import Channel, Delivery, Notification, Subscription
 from tocsin.delivery.words import LANGUAGES
 from tocsin.incidents.model import SEVERITIES, SOURCES
 from tocsin.intake.drafts import base_of
-from tocsin.kit import ids, openapi
+from tocsin.kit import errors, ids, openapi
 from tocsin.kit.answers import Answer
 from tocsin.web import entrance, render
 from tocsin.web.entrance import PAGES, Form
@@ -111,7 +111,11 @@ async def subscribe(call: Call) -> Answer:
 async def unsubscribe(call: Call) -> Answer:
     """Tells it of less."""
     form: Form = call.content
-    wish = actions.Unsubscribe(ids.whole(form.text("subscription"), "subscription"), call.actor, call.request_id)
+    id, channel = ids.whole(form.text("subscription"), "subscription"), _id(call, "channel_id")
+    _, subscriptions = await call.db.read(_everything)
+    if id not in [each.id for each in subscriptions.get(channel, [])]:
+        raise errors.NotFound("This channel has no such subscription.")
+    wish = actions.Unsubscribe(id, call.actor, call.request_id)
     await call.db.write(actions.unsubscribe, wish)
     return _home(call)
 

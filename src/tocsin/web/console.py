@@ -11,7 +11,7 @@ from tocsin.incidents.model import Incident
 from tocsin.incidents.store import Question
 from tocsin.kit import ids, openapi
 from tocsin.kit.answers import Answer
-from tocsin.live.http import Stream
+from tocsin.live.http import Stream, place_of
 from tocsin.live.hub import Hub
 from tocsin.live.model import Filters, Frame
 from tocsin.timeline import store as timeline
@@ -21,6 +21,8 @@ from tocsin.web.entrance import PAGES, Form
 routes = Routes("console")
 
 ON_A_PAGE = 100
+# In place of a comment, which scripts do not see: the page can tell a quiet time from a dead connection.
+PULSE = b"event: pulse\ndata: \n\n"
 SHOWS = {"active": model.ACTIVE, "ended": tuple(sorted(model.ENDED)), "all": ()}
 
 SHOW = openapi.Parameter("show", "query", "`active`, `ended` or `all`.", openapi.TEXT)
@@ -78,16 +80,14 @@ async def file_line(call: Call) -> Answer:
     return entrance.seen_other("/")
 
 
-@routes.add("GET", "/live", may="incidents:read", shown=False, entrance=PAGES, parameters=(AFTER, INCIDENT))
+@routes.add("GET", entrance.LIVE, may="incidents:read", shown=False, entrance=PAGES, parameters=(AFTER, INCIDENT))
 async def live(call: Call) -> Answer:
     """Says that something has changed, to an open page; what it is, the page then asks for itself."""
-    asked = call.asked()
-    after, incident = asked.get("after", [""])[-1], asked.get("incident", [""])[-1]
+    incident = call.asked().get("incident", [""])[-1]
     filters = Filters(incident_id=ids.whole(incident, "incident") if incident else None)
-    place = int(call.headers_seen.get(b"last-event-id", b"") or after or 0) if (after or "").isdigit() else None
     hub = call.service.part(Hub)
-    listener = await hub.join(call.principal, filters, place)
-    return Stream(hub, listener, b"retry: 1000\nid: %d\n\n" % listener.last, _changed)
+    listener = await hub.join(call.principal, filters, place_of(call))
+    return Stream(hub, listener, b"id: %d\nevent: pulse\ndata: \n\n" % listener.last, _changed, PULSE)
 
 
 def _changed(frames: list[Frame]) -> bytes:

@@ -1,7 +1,8 @@
 """The pages' way in: a cookie in place of a key, forms in place of JSON, and pages that say what is wrong.
 
-A cookie travels by itself, so whatever it allows to be written must come from one of our own pages: `SameSite=Strict`
-keeps it at home, and `must_be_ours` looks where the form came from besides.
+A cookie travels by itself, so whatever it allows to be written must come from one of our own pages: `must_be_ours`
+looks where a form came from. The cookie is `SameSite=Lax` and not `Strict`, or a link in a chat would lead everybody
+who has signed in to the sign-in once more.
 """
 
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from tocsin.web import render
 
 FORM = b"application/x-www-form-urlencoded"
 MOST_FIELDS = 200
+LIVE = "/live"  # what an open page listens to
 
 
 class Form(dict[str, list[str]]):
@@ -49,10 +51,13 @@ class Pages:
         call.content = await form(call, most)
 
     def refused(self, call: Call, problem: errors.Problem) -> Answer:
-        """The sign-in where it is missing, else a page with the problem."""
+        """The sign-in where it is missing, else a page with the problem and what was filled in, to be sent again."""
         if isinstance(problem, errors.NoKey):
-            return _to_sign_in(call)
-        return render.page(call, "refused.html", problem.status, problem=problem, back=_back(call))
+            return to_sign_in(call)
+        headers: Headers = [(name.lower().encode(), value.encode()) for name, value in problem.headers.items()]
+        again = getattr(call, "content", None) or {}
+        values = {"problem": problem, "back": _back(call), "again": again}
+        return render.page(call, "refused.html", problem.status, headers=headers, **values)
 
 
 PAGES = Pages()
@@ -77,15 +82,18 @@ def session_secret(call: Call) -> str | None:
 
 
 def cookie_name(call: Call) -> str:
-    """Over TLS the browser itself sees to it that no other host and no other path can set it."""
-    return "__Host-tocsin" if call.scope["scheme"] == "https" else "tocsin"
+    """Over TLS the browser itself sees to it that no other host and no other path can set it.
+
+    Cookies know no ports: without the port in the name, a second Tocsin on this host would end the session here.
+    """
+    return "__Host-tocsin" if call.scope["scheme"] == "https" else f"tocsin-{call.scope['server'][1]}"
 
 
 def cookie(call: Call, secret: str) -> tuple[bytes, bytes]:
     """The header that sets the session's cookie; an empty secret takes it back."""
     lasts = int(SESSION_LASTS.total_seconds()) if secret else 0
     secure = "; Secure" if call.scope["scheme"] == "https" else ""
-    value = f"{cookie_name(call)}={secret}; Path=/; Max-Age={lasts}; HttpOnly; SameSite=Strict{secure}"
+    value = f"{cookie_name(call)}={secret}; Path=/; Max-Age={lasts}; HttpOnly; SameSite=Lax{secure}"
     return (b"set-cookie", value.encode("ascii"))
 
 
@@ -125,8 +133,13 @@ def _homes(call: Call) -> set[str]:
     return homes - {""}
 
 
-def _to_sign_in(call: Call) -> Answer:
+def to_sign_in(call: Call) -> Answer:
+    """Where somebody without a session goes on; after the sign-in back to what they asked for."""
+    if call.scope["path"] == LIVE:
+        return Answer(b"", 401, kind=TEXT, headers=[render.PRIVATE])  # a stream cannot be led elsewhere
     path = call.scope["path"] if call.scope["method"] == "GET" else "/"
+    if call.scope["method"] == "GET" and call.scope["query_string"]:
+        path += "?" + call.scope["query_string"].decode("latin-1")
     where = "/sign-in" + (f"?to={quote(path)}" if path != "/" else "")
     if b"hx-request" in call.headers_seen:
         # A part of a page was asked for: the page as a whole must go.

@@ -7,7 +7,7 @@ from tocsin.kit import errors, metrics
 from tocsin.kit.answers import HTML, TEXT, Answer, Headers
 from tocsin.kit.errors import every_problem
 from tocsin.web import console, pages, static
-from tocsin.web.entrance import PAGES, signed_in
+from tocsin.web.entrance import PAGES, signed_in, to_sign_in
 from tocsin.web.render import HARDENED, languages
 
 routes = Routes("service")
@@ -22,6 +22,8 @@ async def landing(call: Call) -> Answer:
     who = await signed_in(call)
     if who is not None:
         return await console.show_list(call, who)
+    if b"hx-request" in call.headers_seen:  # an open list asks, and its session has ended
+        return to_sign_in(call)
     return _page(pages.landing(languages=languages(call), address=_address(call), version=tocsin.__version__))
 
 

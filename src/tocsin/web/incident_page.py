@@ -27,8 +27,7 @@ routes = Routes("console")
 
 REPORTS = 20  # the newest; the API has all of them
 NOTIFICATIONS = 100
-AT_ONCE = 1000
-MOST_ENTRIES = 20_000
+TOLD = 100  # the first and the last entries of a long story, and the newest repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,7 @@ class Shown:
 
     incident: Incident
     entries: Sequence[Entry]
+    whole: bool
     newest: int
     reports: Sequence[Report]
     told: Sequence[Notification]
@@ -58,7 +58,8 @@ async def show_incident(call: Call) -> Answer:
         shown=shown,
         incident=shown.incident,
         story=story(shown.entries),
-        moves=model.allowed_moves(shown.incident.status) if role in MAY["incidents:change"] else [],
+        moves=model.allowed_moves(shown.incident.status),
+        may_change=role in MAY["incidents:change"],
         severities=tuple(reversed(model.SEVERITIES)),
         most_reports=REPORTS,
     )
@@ -68,7 +69,9 @@ async def show_incident(call: Call) -> Answer:
 async def acknowledge(call: Call) -> Answer:
     """Takes it in hand; with `back` gives it back."""
     form: Form = call.content
-    wish = actions.Acknowledge(_id(call), form.text("back") == "yes", call.principal, None, call.request_id)
+    back = form.text("back") == "yes"
+    # Taking it twice is taking it once; giving it back is for whoever sees how it is now.
+    wish = actions.Acknowledge(_id(call), back, call.principal, _seen(form) if back else None, call.request_id)
     return await _changed(call, wish)
 
 
@@ -77,7 +80,7 @@ async def move(call: Call) -> Answer:
     """Moves it to another status."""
     form: Form = call.content
     status = model.good_status(form.text("status"))
-    return await _changed(call, actions.ChangeStatus(_id(call), status, call.principal, None, call.request_id))
+    return await _changed(call, actions.ChangeStatus(_id(call), status, call.principal, _seen(form), call.request_id))
 
 
 @routes.add("POST", "/i/{incident_id}/rate", may="incidents:change", shown=False, entrance=PAGES)
@@ -108,6 +111,12 @@ async def retry(call: Call) -> Answer:
     return entrance.seen_other(home)
 
 
+def _seen(form: Form) -> actions.Versions:
+    """The version that the page showed. A key on the list sends none: the list is how it is now."""
+    given = form.text("version")
+    return (ids.whole(given, "version"),) if given else None
+
+
 async def _changed(call: Call, wish: actions.Wish) -> Answer:
     await call.db.write(actions.change, wish)
     return entrance.seen_other(f"/i/{wish.incident_id}")
@@ -123,9 +132,11 @@ def _shown(reader: Reader, incident_id: int) -> Shown | None:
     if incident is None:
         return None
     told = delivery.notifications_of_incident(reader, incident_id, NOTIFICATIONS)
+    entries, whole = timeline.story_of_incident(reader, incident_id, TOLD)
     return Shown(
         incident=incident,
-        entries=_entries(reader, incident_id),
+        entries=entries,
+        whole=whole,
         newest=newest,
         reports=intake.reports_of_incident(reader, incident_id, None, REPORTS),
         told=told,
@@ -133,13 +144,3 @@ def _shown(reader: Reader, incident_id: int) -> Shown | None:
         channels={each.id: each.name for each in delivery.channels(reader)},
         integrations={each.id: each.name for each in intake.integrations(reader)},
     )
-
-
-def _entries(reader: Reader, incident_id: int) -> list[Entry]:
-    entries: list[Entry] = []
-    while len(entries) < MOST_ENTRIES:
-        more = timeline.of_incident(reader, incident_id, entries[-1].id if entries else 0, AT_ONCE)
-        entries += more
-        if len(more) < AT_ONCE:
-            break
-    return entries

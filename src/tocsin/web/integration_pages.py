@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from tocsin.access import store as access
 from tocsin.access.call import Call
 from tocsin.access.guard import Routes
 from tocsin.access.model import MAY, USUAL_OVERLAP
@@ -13,6 +14,7 @@ from tocsin.intake.model import Integration, NewIntegration, new_key
 from tocsin.intake.shapes import IntegrationDraft
 from tocsin.kit import errors, ids, openapi
 from tocsin.kit.answers import Answer
+from tocsin.kit.clock import rfc3339
 from tocsin.web import entrance, render
 from tocsin.web.entrance import PAGES, Form
 
@@ -26,14 +28,18 @@ BEFORE = openapi.Parameter("before", "query", "Only reports before this one.", o
 async def show_integrations(call: Call) -> Answer:
     """Every integration that is open, and the form that makes one."""
     every = [each for each in await call.db.read(store.integrations) if each.removed_at is None]
-    return render.page(call, "integrations.html", integrations=every, dialects=DIALECTS, sources=SOURCES, **_may(call))
+    partners = await call.db.read(access.partners)
+    choices: dict[str, Any] = {"dialects": DIALECTS, "sources": SOURCES, "partners": partners}
+    return render.page(call, "integrations.html", integrations=every, **choices, **_may(call))
 
 
 @routes.add("POST", "/integrations", may="integrations:manage", shown=False, entrance=PAGES)
 async def create_integration(call: Call) -> Answer:
     """Makes one; this answer, and no other, shows its key."""
     form: Form = call.content
-    draft = IntegrationDraft(form.text("name"), form.text("dialect"), form.text("source") or "monitoring")
+    # A partner's door is one choice of the form: the source, and whose it is.
+    source, _, partner = (form.text("source") or "monitoring").partition("/")
+    draft = IntegrationDraft(form.text("name"), form.text("dialect"), source, partner or None)
     wish = drafts.new_integration(draft, call.actor, call.service.keyring, call.request_id)
     made: NewIntegration = await call.db.write(actions.create_integration, wish)
     return _made(call, made, 201)
@@ -68,6 +74,13 @@ async def show_integration(call: Call) -> Answer:
 @routes.add("POST", "/integrations/{integration_id}/rotate", may="integrations:manage", shown=False, entrance=PAGES)
 async def rotate_integration(call: Call) -> Answer:
     """A new key; the old one stays good for a day."""
+    form: Form = call.content
+    before = await _integration(call)
+    if form.text("seen") != (rfc3339(before.rotated_at) if before.rotated_at else ""):
+        # A page that is loaded again sends its form again: one key more, and the one that was just pasted is dead.
+        raise errors.VersionMismatch(
+            "This key was changed since the page was opened; open it again to change it again."
+        )
     overlap: timedelta = USUAL_OVERLAP
     wish = actions.RotateIntegration(_id(call), new_key(), overlap, call.actor, call.request_id)
     made: NewIntegration = await call.db.write(actions.rotate_integration, wish)

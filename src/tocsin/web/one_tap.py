@@ -19,7 +19,7 @@ STATUS = {"expired": 410, "unknown": 404}
 FROM_ANYWHERE: Headers = [(b"access-control-allow-origin", b"*")]
 
 
-@routes.add("GET HEAD", "/a/{token}", may="public", shown=False, entrance=PAGES)
+@routes.add("GET HEAD", "/a/{token}", may="public", shown=False, veiled=True, entrance=PAGES)
 async def show(call: Call) -> Answer:
     """What would be acknowledged, and the button."""
     link = links.read(call.service.keyring, call.given("token"), call.db.clock())
@@ -32,7 +32,7 @@ async def show(call: Call) -> Answer:
     return _said(call, Pressed("ask" if waiting else "already" if incident.active else "over", incident))
 
 
-@routes.add("POST", "/a/{token}", may="public", bare=True, shown=False, entrance=PAGES)
+@routes.add("POST", "/a/{token}", may="public", bare=True, shown=False, veiled=True, entrance=PAGES)
 async def press(call: Call) -> Answer:
     """Acknowledges. Pressing twice is pressing once."""
     link = links.read(call.service.keyring, call.given("token"), call.db.clock())

@@ -4,10 +4,10 @@ The shape is that of its notification template data, version 4, as sent by 0.25 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tocsin.intake.dialect import NotUnderstood, Path, Received
+from tocsin.intake.dialect import NotUnderstood, Path, Received, Unread
 from tocsin.intake.dialects import reading
 from tocsin.intake.model import Rules, Said
 
@@ -41,6 +41,9 @@ SEVERITIES = {
 ASSETS = ("asset", "device", "host", "hostname", "instance", "node", "pod", "deployment", "service", "job")
 SAID = ("summary", "title", "message", "description")
 STATES = {"firing": "trigger", "resolved": "resolve"}
+# What a payload keeps of a large group: these fields, where they are short.
+FRAME = ("version", "status", "receiver", "groupKey", "externalURL", "orgId", "title", "state")
+LONGEST_OF_FRAME = 256
 
 
 class Alertmanager(reading.Webhook):
@@ -50,8 +53,8 @@ class Alertmanager(reading.Webhook):
     title = "Alertmanager webhook"
     paths = (Path("POST", "/in/alertmanager"),)
 
-    def read(self, request: Received, rules: Rules) -> list[Said]:
-        return alerts(reading.fields(request.body))
+    def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
+        return alerts(reading.fields(request.body), reading.room(request.body))
 
     def lines(self, url: str, key: str) -> str:
         return "\n".join(
@@ -68,23 +71,42 @@ class Alertmanager(reading.Webhook):
         )
 
 
-def alerts(group: Mapping[str, Any]) -> list[Said]:
-    """Each alert of a notification; raises `NotUnderstood`."""
+def alerts(group: Mapping[str, Any], room: int) -> list[Said | Unread]:
+    """Each alert of a notification, their payloads together within `room` bytes or near it; raises `NotUnderstood`."""
     each = group.get("alerts")
     if not isinstance(each, list):
         raise NotUnderstood("alerts must be a list: this is no notification of alerts")
-    return [_said(group, alert, place) for place, alert in enumerate(each)]
+    frame = _frame(group, room // max(1, len(reading.few(each))))
+    return [_one(group, alert, place, frame + reading.written(alert) + b"]}") for place, alert in enumerate(each)]
 
 
-def _said(group: Mapping[str, Any], alert: Any, place: int) -> Said:
+def _frame(group: Mapping[str, Any], most: int) -> bytes:
+    """What each alert's payload repeats of its group, up to the alert.
+
+    All of it where that is small beside the alerts: 600 alerts below one annotation of 1 MB would be 600 MB.
+    """
+    whole = {name: value for name, value in group.items() if name != "alerts"}
+    short = {name: whole[name] for name in FRAME if 0 < len(reading.text(whole.get(name)) or "") <= LONGEST_OF_FRAME}
+    state = {name: short[name] for name in ("status",) if name in short}
+    written = [reading.written({**part, "alerts": []}) for part in (whole, short, state)]
+    return next((each for each in written if len(each) <= most), written[-1]).removesuffix(b"]}")
+
+
+def _one(group: Mapping[str, Any], alert: Any, place: int, raw: bytes) -> Said | Unread:
+    try:
+        return _said(group, alert, place, raw)
+    except NotUnderstood as why:
+        return Unread(raw, str(why))
+
+
+def _said(group: Mapping[str, Any], alert: Any, place: int, raw: bytes) -> Said:
     if not isinstance(alert, dict):
         raise NotUnderstood(f"alerts[{place}] must be an object")
     state = (reading.first(alert.get("status"), group.get("status")) or "firing").lower()
     if state not in STATES:
         raise NotUnderstood(f"alerts[{place}].status must be firing or resolved")
     labels = reading.flat(alert.get("labels"))
-    raw = reading.written({**group, "alerts": [alert]})
-    key = reading.dedup_key(alert.get("fingerprint")) or _fingerprint(labels)
+    key = reading.text(alert.get("fingerprint")) or _fingerprint(labels)
     if state == "resolved":
         return Said("resolve", raw, key)
     notes = reading.flat(alert.get("annotations"))

@@ -2,12 +2,12 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
 from tocsin.incidents.reported import Action
-from tocsin.intake.dialect import NotUnderstood, Path, Received
+from tocsin.intake.dialect import NotUnderstood, Path, Received, Unread
 from tocsin.intake.dialects import alertmanager, reading
 from tocsin.intake.model import Rules, Said
 from tocsin.kit.errors import Invalid
@@ -59,9 +59,11 @@ class Generic(reading.Webhook):
     title = "any JSON"
     paths = (Path("POST PUT", "/in/generic"),)
 
-    def read(self, request: Received, rules: Rules) -> list[Said]:
+    def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
         body = reading.parsed(request.body)
-        return [_said(each, rules.mapping) for each in _items(body, rules.mapping.get(ITEMS))]
+        found = reading.few(_items(body, rules.mapping.get(ITEMS)))
+        room = 4 * reading.room(request.body)  # numbers may be longer when they are written again
+        return [_one(item, raw, rules.mapping) for item, raw in _written(found, room)]
 
     def checked_mapping(self, mapping: Mapping[str, str]) -> Mapping[str, str]:
         """`mapping` if it can be followed; `Invalid` names what cannot."""
@@ -92,13 +94,29 @@ def _items(body: Any, path: str | None) -> list[Any]:
     return body if isinstance(body, list) else [body]
 
 
-def _said(item: Any, mapping: Mapping[str, str]) -> Said:
+def _written(items: list[Any], room: int) -> Iterator[tuple[Any, bytes]]:
+    """Each item with its payload; a path such as `$..*` finds what it has found once more, each time as a whole."""
+    for item in items:
+        raw = reading.written(item)
+        room -= len(raw)
+        if room < 0:
+            raise NotUnderstood("the mapping's `items` finds things that stand within each other")
+        yield item, raw
+
+
+def _one(item: Any, raw: bytes, mapping: Mapping[str, str]) -> Said | Unread:
+    try:
+        return _said(item, raw, mapping)
+    except NotUnderstood as why:
+        return Unread(raw, str(why))
+
+
+def _said(item: Any, raw: bytes, mapping: Mapping[str, str]) -> Said:
     if not isinstance(item, dict):
         raise NotUnderstood("each item must be a JSON object")
-    raw = reading.written(item)
     fields = {name: _field(name, item, mapping) for name in USUAL}
     action = _action(fields["action"])
-    key = reading.dedup_key(fields["dedup_key"]) or _trouble(fields["summary"], fields["asset"])
+    key = fields["dedup_key"] or _trouble(fields["summary"], fields["asset"])
     if key is None:
         names = "summary, title, message" if action == "trigger" else "dedup_key, alert_id, id"
         raise NotUnderstood(f"nothing to {action} by: none of {names} is there; a mapping can say where it stands")

@@ -2,10 +2,10 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tocsin.intake.dialect import NotUnderstood, Path, Received
+from tocsin.intake.dialect import NotUnderstood, Path, Received, Unread
 from tocsin.intake.dialects import reading
 from tocsin.intake.dialects.alertmanager import alerts
 from tocsin.intake.model import Rules, Said
@@ -22,9 +22,11 @@ class Grafana(reading.Webhook):
     title = "Grafana alerting webhook"
     paths = (Path("POST PUT", "/in/grafana"),)
 
-    def read(self, request: Received, rules: Rules) -> list[Said]:
+    def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
         body = reading.fields(request.body)
-        return [_rule(body, request.body)] if "alerts" not in body and "ruleId" in body else alerts(body)
+        if "alerts" not in body and "ruleId" in body:
+            return [_rule(body, request.body)]
+        return alerts(body, reading.room(request.body))
 
     def signed(self, request: Received, secret: str, rules: Rules) -> bool:
         """Whether the body carries the signature; with a timestamp header, that is signed before it."""
@@ -52,7 +54,7 @@ def _rule(body: Mapping[str, Any], raw: bytes) -> Said:
     state = (reading.text(body.get("state")) or "alerting").lower()
     if state not in OVER + ACTIVE:
         raise NotUnderstood(f"state must be one of {', '.join(ACTIVE + OVER)}")
-    key = reading.dedup_key(f"rule/{reading.text(body.get('ruleId'))}")
+    key = f"rule/{reading.text(body.get('ruleId'))}"
     if state in OVER:
         return Said("resolve", raw, key)
     matched = [each for each in reading.many(body.get("evalMatches")) if isinstance(each, dict)]

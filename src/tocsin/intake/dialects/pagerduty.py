@@ -8,11 +8,13 @@ from typing import Any
 
 from tocsin.intake.dialect import Look, NotUnderstood, Path, Received, Reply
 from tocsin.intake.dialects import reading
+from tocsin.intake.hiding import HIDDEN
 from tocsin.intake.model import Rules, Said, Taken
 
 SEVERITIES = {"critical": "critical", "error": "high", "warning": "medium", "info": "info"}
 ACTIONS = ("trigger", "acknowledge", "resolve")
 CHANGE = "/v2/change/enqueue"
+KEYS = ("routing_key", "service_key")
 LONGEST_DEDUP_KEY = 255
 MOST = 512 * 1024
 
@@ -26,13 +28,15 @@ class PagerDuty:
     most = MOST
 
     def key(self, request: Received, authorization: str | None) -> str | None:
-        """`routing_key` in the body, or the header `X-Routing-Key`."""
+        """`routing_key` in the body, or the header `X-Routing-Key`; raises `NotUnderstood`."""
         if request.headers.get("x-routing-key"):
             return request.headers["x-routing-key"]
-        try:
-            return reading.text(reading.fields(request.body).get("routing_key"))
-        except NotUnderstood:
-            return None
+        return reading.text(reading.fields(request.body).get("routing_key"))
+
+    def keyless(self, body: bytes) -> bytes:
+        """Written again: a name may stand twice, and a key may be another than the header's."""
+        event = reading.fields(body)
+        return reading.written({**event, **{name: HIDDEN for name in KEYS if name in event}})
 
     def looks(self, request: Received) -> Look | None:
         """Nobody asks an events API anything."""

@@ -11,15 +11,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tocsin.intake.dialect import NotUnderstood, Received, Reply
-from tocsin.intake.model import LONGEST_KEY, Taken
+from tocsin.intake.model import Taken
 
 DEEPEST = 64
 MOST_FLAT = 64  # fields of a nested object that become labels; the register keeps as many
+MOST_AT_ONCE = 5000  # things in one request; counted before any is read: 100,000 small ones took five seconds
 SCHEMES = frozenset({"bearer", "token", "geniekey", "key"})
 KEY_HEADERS = ("x-api-key", "x-routing-key")
 Words = Mapping[str, str]
 
 MIB = 1024 * 1024
+ROOM = MIB // 4
 
 
 def parsed(body: bytes) -> Any:
@@ -74,6 +76,18 @@ def many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def few(things: list[Any]) -> list[Any]:
+    """The things that one request says, if they are not too many; raises `NotUnderstood`."""
+    if len(things) > MOST_AT_ONCE:
+        raise NotUnderstood(f"at most {MOST_AT_ONCE:,} in one request, please; these are {len(things):,}")
+    return things
+
+
+def room(body: bytes) -> int:
+    """Bytes that the raw payloads of one request may take together, however often its parts stand in several."""
+    return max(2 * len(body), ROOM)
+
+
 def flat(value: Any) -> dict[str, str]:
     """A nested object as labels: `{"a": {"b": 1}}` is `{"a.b": "1"}`; nulls and blanks are left out."""
     found: dict[str, str] = {}
@@ -87,8 +101,11 @@ def flat(value: Any) -> dict[str, str]:
     return found
 
 
-def dedup_key(value: Any, most: int = LONGEST_KEY) -> str | None:
-    """A dedup key, never cut: two troubles would become one. Raises `NotUnderstood`."""
+def dedup_key(value: Any, most: int) -> str | None:
+    """A dedup key where the sender's own rules limit it: never cut, two troubles would become one.
+
+    Raises `NotUnderstood`. Where there is no such rule any text is one; `model.fitting` makes a long one fit.
+    """
     key = text(value)
     if key is not None and len(key) > most:
         raise NotUnderstood(f"the dedup key may have at most {most:,} characters; this one has {len(key):,}")
@@ -123,6 +140,10 @@ class Webhook:
             if request.headers.get(name):
                 return request.headers[name]
         return authorized(authorization) or request.asked("key")
+
+    def keyless(self, body: bytes) -> bytes:
+        """Its keys stand in headers and in the query."""
+        return body
 
     def looks(self, request: Received) -> None:
         """A webhook never asks."""
