@@ -2,11 +2,12 @@
 
 import gzip
 import json
+import time
 from typing import Any
 
 import pytest
 
-from tests.senders import MACHINES, PagerDuty
+from tests.senders import MACHINES, Generic, PagerDuty
 from tests.world import World
 
 
@@ -201,3 +202,92 @@ def test_a_dry_run_shows_what_a_payload_would_say_and_stores_nothing(world: Worl
     (said,) = answer.reports
     assert (said["summary"], said["severity"], said["dedup_key"]) == ("POS 12 is down", "critical", "pos/12")
     assert world.ada.log_of(machine.id).reports == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("$[?@.a =~ /(/]", "$[1e400]", "$[?@.a==1e999999]", '$[?typeof(@)=="x"]', '$[?isinstance(@,"zz")]'),
+        *("$.e.f[?count(@)>1]", "$[?match(@.a, 'x')]", '$[?search(@.a, "(a+)+$")]', "$..a..b..c", "$.a[", "a.b"),
+        *("$" + ".a" * 5000, "$" + "[?@.a" * 200 + "]" * 200),
+    ],
+)
+def test_a_path_that_cannot_work_is_refused_with_its_field(world: World, path: str) -> None:
+    machine = world.generic
+    settings = {"mapping": {"asset": path}}
+    made = world.admin.post("/api/integrations", {"name": "a", "dialect": "generic", "settings": settings})
+    tried = world.admin.post(f"/api/integrations/{machine.id}/try", {"body": {"a": "b"}, "settings": settings})
+    for answer in (made, tried):
+        assert (answer.status, answer.fields) == (422, ["settings.mapping.asset"])
+
+
+def test_a_path_that_fails_on_what_comes_costs_its_field_and_no_alert(world: World) -> None:
+    settings = {"mapping": {"summary": "$.what", "asset": "$.things[?value(@.a) > 1].name", "label.n": "$..n"}}
+    machine = Generic(world.admin, settings=settings)
+    deep: Any = "x"
+    for _ in range(60):
+        deep = {"d": deep}
+    for body in ({"what": "a", "things": 5}, {"what": "b", "things": [[1], "x", None]}, {"what": "c", "things": deep}):
+        assert machine.says(body).reports[0]["outcome"] == "opened"
+
+
+ITEMS = {"mapping": {"items": "$.events[*]", "dedup_key": "$.door", "summary": "$.title"}}
+
+
+@pytest.mark.parametrize("events", [[], None])
+def test_an_empty_list_of_items_is_only_noted(world: World, events: Any) -> None:
+    path = "$.events[*]" if events is None else "$.events"
+    machine = Generic(world.admin, settings={"mapping": ITEMS["mapping"] | {"items": path}})
+    answer = machine.says({"title": "All doors", "events": []})
+    assert answer.status == 200
+    (report,) = world.ada.log_of(machine.id).reports
+    assert (report["action"], report["outcome"], report["words"]) == ("note", "noted", "the list that came is empty")
+    assert world.ada.lists().incidents == []
+
+
+def test_an_item_is_replayed_alone_whatever_stands_in_it(world: World) -> None:
+    machine = Generic(world.admin, settings=ITEMS)
+    machine.says({"events": [{"door": "1", "title": "a"}, {"door": "2", "title": "b", "events": [{"door": "3"}]}]})
+    for report in world.ada.log_of(machine.id).reports:
+        (again,) = world.admin.post(f"/api/reports/{report['id']}/replay").reports
+        assert (again["outcome"], again["incident_id"]) == ("joined", report["incident_id"])
+    assert len(world.ada.lists().incidents) == 2
+
+
+@pytest.mark.parametrize("letter", ["a", "т", "💥"])
+def test_labels_take_a_kibibyte_each_and_are_cut_between_characters(world: World, letter: str) -> None:
+    world.pagerduty.triggers(custom_details={"name": letter * 2000, letter * 2000: letter * 2000, "short": "s"})
+    (id,) = world.ada.lists().ids
+    labels: dict[str, str] = world.ada.sees(id).incident["labels"]
+    for name, value in labels.items():
+        assert len(name.encode()) <= 256
+        assert len((name + value).encode()) <= 1024
+        assert "\ufffd" not in name + value
+    assert labels["name"].startswith(letter * 200)
+    assert labels["name"].endswith("…")
+    assert labels["short"] == "s"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "summary", "asset"),
+    [
+        (r"POS (\d+) in (\w+)", "POS 12 in Kazan", "12"),
+        (r"POS (\d+)|scooter (\d+)", "scooter 875643 is offline", "875643"),
+        (r"POS \d+", "The POS 12 is down", "POS 12"),
+        (r"POS( \d+)?", "POS is down", "POS"),
+        (r"till", "POS 12 is down", "pos-12"),
+    ],
+)
+def test_an_asset_is_found_in_the_words(world: World, pattern: str, summary: str, asset: str) -> None:
+    machine = PagerDuty(world.admin, settings={"asset_pattern": pattern})
+    machine.triggers(summary=summary)
+    (id,) = world.ada.lists().ids
+    assert world.ada.sees(id).incident["asset"] == asset
+
+
+def test_a_pattern_that_would_take_hours_costs_a_moment_and_no_report(world: World) -> None:
+    machine = Generic(world.admin, settings={"asset_pattern": "(a|aa|a?b?)+$"})
+    began = time.perf_counter()
+    answer = machine.says([{"id": number, "title": "a" * 60 + "!"} for number in range(100)])
+    assert [each["outcome"] for each in answer.reports] == ["opened"] * 100
+    assert time.perf_counter() - began < 5

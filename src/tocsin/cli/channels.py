@@ -1,22 +1,17 @@
 """`tocsin channels add|list|test|log|rotate|remove`: by what people and machines are told."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from tocsin import settings as chosen
-from tocsin.access.http import overlap
-from tocsin.cli.direct import keyring, on_database
+from tocsin.cli.direct import keyring, on_database, overlap_of
+from tocsin.cli.printing import plain, row, say, show, table
 from tocsin.db.engine import Database
 from tocsin.db.transaction import CLOCK
 from tocsin.delivery import actions, drafts, outbox, store
 from tocsin.delivery.model import Channel, Notification
-from tocsin.kit.clock import rfc3339
 from tocsin.start import CannotStart
 
 app = typer.Typer(help="Make, list, test and remove channels.", no_args_is_help=True)
@@ -40,12 +35,12 @@ def telegram(
     made, secret = _add(name, "telegram", {"token": token, "chat": chat, "updates": updates, "language": language})
     if secret is not None:
         base = chosen.load().address
-        Console(stderr=True).print(
+        say(
             f"Tell Telegram, with the bot's token in TELEGRAM_TOKEN:\n\n"
             f'curl "https://api.telegram.org/bot$TELEGRAM_TOKEN/setWebhook" '
             f"-d url={base}/in/telegram/{made.id} -d secret_token={secret}",
-            markup=False, highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            style="",
+        )
 
 
 @add.command()
@@ -73,18 +68,17 @@ def email(
 @add.command()
 def webhook(name: str = NAME, url: str = typer.Option(..., help="Where to send to.")) -> None:
     """Every event as signed JSON; prints the secret that the receiver checks it with."""
-    _, secret = _add(name, "webhook", {"url": url})
-    print(secret, flush=True)
+    _add(name, "webhook", {"url": url})
 
 
 @app.command("list")
 def list_channels() -> None:
     """List every channel, without secrets."""
-    table = _table("Id", "Name", "Kind", "Where", "Made")
+    shown = table("Id", "Name", "Kind", "Where", "Made (UTC)")
     for each in on_database(_all):
         where = ", ".join(f"{name} {_plain(value)}" for name, value in each.config.items())
-        table.add_row(str(each.id), Text(each.name), each.kind, Text(where), rfc3339(each.created_at))
-    Console().print(table)
+        row(shown, each.id, each.name, each.kind, where, each.created_at)
+    show(shown)
 
 
 @app.command("test")
@@ -106,12 +100,10 @@ def show_log(which: str = WHICH, last: int = typer.Option(20, min=1, max=1000, h
     async def look(db: Database) -> list[Notification]:
         return await db.read(store.notifications_of_channel, named(await _all(db), which).id, None, last)
 
-    table = _table("Notification", "At", "Event", "Incident", "State", "Attempts", "Why")
+    shown = table("Notification", "At (UTC)", "Event", "Incident", "State", "Attempts", "Why")
     for each in on_database(look):
-        incident = str(each.incident_id) if each.incident_id is not None else ""
-        row = (str(each.id), rfc3339(each.created_at), each.event, incident, each.state, str(each.attempts))
-        table.add_row(*row, Text(each.reason or ""))
-    Console().print(table)
+        row(shown, each.id, each.created_at, each.event, each.incident_id, each.state, each.attempts, each.reason)
+    show(shown)
 
 
 @app.command()
@@ -121,7 +113,7 @@ def rotate(
 ) -> None:
     """Give a webhook a new signing secret and print it."""
     settings = chosen.load()
-    kept_for = overlap(round(timedelta(hours=overlap_hours).total_seconds()))
+    kept_for = overlap_of(overlap_hours)
 
     async def change(db: Database) -> str:
         each = named(await _all(db), which)
@@ -143,7 +135,7 @@ def remove(which: str = WHICH) -> None:
         return gone
 
     gone = on_database(end)
-    print(f"Channel {gone.id} ({gone.name}) is removed.")
+    print(f"Channel {gone.id} ({plain(gone.name)}) is removed.")
 
 
 def named(every: list[Channel], which: str) -> Channel:
@@ -151,7 +143,8 @@ def named(every: list[Channel], which: str) -> Channel:
     fits = [each for each in every if which in (str(each.id), each.name)]
     if len(fits) != 1:
         known = ", ".join(f"{each.id} ({each.name})" for each in every) or "none"
-        raise CannotStart(f"there is {'no' if not fits else 'more than one'} channel `{which}`; there are: {known}")
+        number = "no" if not fits else "more than one"
+        raise CannotStart(plain(f"there is {number} channel `{which}`; there are: {known}"))
     return fits[0]
 
 
@@ -163,10 +156,10 @@ def _add(name: str, kind: str, config: Mapping[str, Any]) -> tuple[Channel, str 
         return await db.write(actions.add_channel, wish), secret
 
     made, secret = on_database(make, settings)
-    words = Console(stderr=True)
-    words.print(f"Channel {made.id} ({made.name}) is made. Nobody is told yet:", style="dim", highlight=False)
-    hint = f"tocsin subscriptions add --channel {made.id} --severity high+"
-    words.print(hint, markup=False, highlight=False)
+    if kind == "webhook":  # first of all: it is shown only now
+        print(secret, flush=True)
+    say(f"Channel {made.id} ({made.name}) is made. Nobody is told yet:")
+    say(f"tocsin subscriptions add --channel {made.id} --severity high+", style="")
     return made, secret
 
 
@@ -180,10 +173,3 @@ def _given(**values: str | None) -> dict[str, str]:
 
 def _plain(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else str(value)
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title)
-    return table

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import TypeVar
 
 from tocsin import settings as chosen
 from tocsin import start
+from tocsin.access.http import overlap
+from tocsin.cli.printing import plain
 from tocsin.db.engine import Database
 from tocsin.kit.errors import Problem
 from tocsin.kit.keyring import Keyring, open_keyring
@@ -32,7 +35,15 @@ def on_database(work: Callable[[Database], Awaitable[T]], settings: Settings | N
     try:
         return asyncio.run(run())
     except Problem as problem:
-        raise CannotStart(problem.detail) from None
+        raise CannotStart(plain(problem.detail)) from None
+
+
+def overlap_of(hours: float) -> timedelta:
+    """What `--overlap-hours` means; not a number and infinity are none that it can mean."""
+    try:
+        return overlap(round(timedelta(hours=hours).total_seconds()))
+    except (Problem, OverflowError, ValueError):
+        raise CannotStart("--overlap-hours must be from 0 to 720 (30 days)") from None
 
 
 def keyring(settings: Settings) -> Keyring:

@@ -1,23 +1,24 @@
-"""`tocsin integrations create|list|log|rotate|remove`: doors for machines, made beside a running server."""
+"""`tocsin integrations create|list|log|try|replay|rotate|remove`: doors for machines, made beside a running server."""
 
-from datetime import timedelta
+import sys
+from pathlib import Path
+from typing import Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from tocsin import settings as chosen
-from tocsin.access.http import overlap
-from tocsin.cli.direct import keyring, on_database
+from tocsin.cli.direct import keyring, on_database, overlap_of
+from tocsin.cli.printing import plain, row, say, show, table
 from tocsin.db.engine import Database
 from tocsin.db.transaction import CLOCK
 from tocsin.incidents.model import SOURCES
 from tocsin.intake import actions, drafts, store
+from tocsin.intake.dialect import NotUnderstood, Unread
 from tocsin.intake.dialects import DIALECTS
-from tocsin.intake.model import Integration, NewIntegration, Report, new_key
-from tocsin.intake.shapes import IntegrationDraft, RulesDraft
-from tocsin.kit.clock import rfc3339, rfc3339_or_none
+from tocsin.intake.doors import Payloads
+from tocsin.intake.model import Integration, NewIntegration, Report, Said, Taken, new_key
+from tocsin.intake.shapes import IntegrationDraft, RulesDraft, lines
 from tocsin.start import CannotStart
 
 MAPPING = typer.Option([], help="For `generic`, several times: field=JSONPath.")
@@ -40,10 +41,14 @@ def create(
     asset_pattern: str | None = typer.Option(None, help="Or a regular expression that finds it in the words."),
     mapping: list[str] = MAPPING,
     signing_secret: str | None = typer.Option(None, help="What the sender signs with, where its dialect can."),
+    signature_header: str | None = typer.Option(None, help="The header with its signature, where it is not the usual."),
+    timestamp_header: str | None = typer.Option(None, help="The header with the time, where that is signed too."),
 ) -> None:
     """Make a door and print its address, its key and the lines to paste into the sender."""
     settings = chosen.load()
-    rules = RulesDraft(when_taken, severity, asset_label, asset_pattern, _pairs(mapping))
+    rules = RulesDraft(
+        when_taken, severity, asset_label, asset_pattern, _pairs(mapping), signature_header, timestamp_header
+    )
     draft = IntegrationDraft(name, dialect, source, partner, rules, signing_secret)
 
     async def make(db: Database) -> NewIntegration:
@@ -58,31 +63,65 @@ def create(
 @app.command("list")
 def list_integrations() -> None:
     """List every open integration, without keys."""
-    table = _table("Id", "Name", "Dialect", "Source", "Partner", "Made", "Old key until")
+    shown = table("Id", "Name", "Dialect", "Source", "Partner", "Made (UTC)", "Old key until")
     for each in on_database(_all):
         if each.removed_at is None:
-            until = rfc3339_or_none(each.former_until) or ""
-            made = rfc3339(each.created_at)
-            table.add_row(str(each.id), each.name, each.dialect, each.source, each.partner or "", made, until)
-    Console().print(table)
+            row(shown, each.id, each.name, each.dialect, each.source, each.partner, each.created_at, each.former_until)
+    show(shown)
 
 
 @app.command("log")
 def show_log(which: str = WHICH, last: int = typer.Option(20, min=1, max=1000, help="So many reports.")) -> None:
-    """Show what came in by it, what came of it and why, newest first."""
+    """Show what came in by it, what came of it and why, newest first; also of one that is removed."""
 
     async def look(db: Database) -> list[Report]:
-        each = _named(await _all(db), which)
+        each = _named(await _all(db), which, removed_too=True)
         return await db.read(store.reports_of_integration, each.id, None, last)
 
-    table = _table("Report", "Came", "Says", "Outcome", "Incident", "Why", "Summary")
-    for report in on_database(look):
-        outcome = Text(report.outcome, style=GOOD.get(report.outcome, ""))
-        incident = str(report.incident_id) if report.incident_id is not None else ""
-        came = rfc3339(report.received_at)
-        words = (Text(report.reason), Text(report.summary or ""))  # never read as markup
-        table.add_row(str(report.id), came, report.action, outcome, incident, *words)
-    Console().print(table)
+    shown = table("Report", "Came (UTC)", "Says", "Outcome", "Incident", "Why", "Summary")
+    for each in on_database(look):
+        outcome = Text(each.outcome, style=GOOD.get(each.outcome, ""))
+        row(shown, each.id, each.received_at, each.action, outcome, each.incident_id, each.reason, each.summary)
+    show(shown)
+
+
+@app.command("try")
+def try_body(which: str = WHICH, body: str = typer.Option(..., help="The file with it; `-` reads stdin.")) -> None:
+    """Show what a body would say, by this integration's settings; nothing is stored."""
+    raw = _bytes_of(body)
+
+    async def find(db: Database) -> Integration:
+        return _named(await _all(db), which)
+
+    each = on_database(find)
+    try:
+        said = drafts.read_once(DIALECTS[each.dialect], each.rules, raw)
+    except NotUnderstood as refusal:
+        raise CannotStart(plain(f"it would be refused: {refusal}")) from None
+    for one in said:
+        if isinstance(one, Unread):
+            say(f"One thing would be refused: {one.why}\n")
+        else:
+            _show_said(one)
+
+
+@app.command()
+def replay(report: int = typer.Argument(..., help="Its id, as `tocsin integrations log` shows it.")) -> None:
+    """Take a report in once more, by today's settings, and show what came of it."""
+    settings = chosen.load()
+
+    async def take(db: Database) -> list[Taken]:
+        kept = await db.read(store.report_by_id, report)
+        if kept is None:
+            raise CannotStart(f"there is no report {report}")
+        wishes = await drafts.replay(db, kept, None, Payloads(db, settings).keep)
+        return await db.write_many(actions.take, wishes)
+
+    shown = table("Report", "Outcome", "Incident", "Why")
+    for each in on_database(take, settings):
+        outcome = Text(each.outcome, style=GOOD.get(each.outcome, ""))
+        row(shown, each.report_id, outcome, each.incident_id, each.reason)
+    show(shown)
 
 
 @app.command()
@@ -92,11 +131,11 @@ def rotate(
 ) -> None:
     """Give it a new key and print it; the old one stays good for a while."""
     settings = chosen.load()
-    seconds = round(timedelta(hours=overlap_hours).total_seconds())
+    kept_for = overlap_of(overlap_hours)
 
     async def change(db: Database) -> NewIntegration:
         each = _named(await _all(db), which)
-        wish = actions.RotateIntegration(each.id, new_key(), overlap(seconds), CLOCK)
+        wish = actions.RotateIntegration(each.id, new_key(), kept_for, CLOCK)
         made: NewIntegration = await db.write(actions.rotate_integration, wish)
         return made
 
@@ -113,19 +152,23 @@ def remove(which: str = WHICH) -> None:
         return gone
 
     gone = on_database(close)
-    print(f"Integration {gone.id} ({gone.name}) is closed.")
+    print(f"Integration {gone.id} ({plain(gone.name)}) is closed.")
 
 
 async def _all(db: Database) -> list[Integration]:
     return await db.read(store.integrations)
 
 
-def _named(every: list[Integration], which: str) -> Integration:
-    """By id or by name, among those that are open."""
-    fits = [each for each in every if each.removed_at is None and which in (str(each.id), each.name)]
+def _named(every: list[Integration], which: str, removed_too: bool = False) -> Integration:
+    """By id or by name, among those that are open; with `removed_too` also another, if none of those is meant."""
+    open_ones = [each for each in every if each.removed_at is None]
+    fits = [each for each in open_ones if which in (str(each.id), each.name)]
+    if not fits and removed_too:
+        fits = [each for each in every if which in (str(each.id), each.name)]
     if len(fits) != 1:
-        known = ", ".join(f"{each.id} ({each.name})" for each in every if each.removed_at is None) or "none"
-        raise CannotStart(f"there is {'no' if not fits else 'more than one'} integration `{which}`; there are: {known}")
+        known = ", ".join(f"{each.id} ({each.name})" for each in fits or open_ones) or "none"
+        number = "no" if not fits else "more than one"
+        raise CannotStart(plain(f"there is {number} integration `{which}`; there are: {known}"))
     return fits[0]
 
 
@@ -139,18 +182,32 @@ def _pairs(given: list[str]) -> dict[str, str]:
     return pairs
 
 
+def _bytes_of(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as problem:
+        raise CannotStart(f"{plain(file)} cannot be read: {problem.strerror}") from None
+
+
+def _show_said(said: Said) -> None:
+    """One thing that a body would say, a field a line."""
+    shown = table("Field", "Says")
+    told: dict[str, Any] = {"action": said.action, "dedup_key": said.dedup_key, "summary": said.summary}
+    told |= {"severity": said.severity, "asset": said.asset, "description": said.description, "words": said.words}
+    told |= {f"label.{name}": value for name, value in said.labels.items()}
+    for name, value in told.items():
+        if value is not None:
+            row(shown, name, value)
+    show(shown)
+    print()
+
+
 def _show(made: NewIntegration, base: str) -> None:
-    """The key alone on stdout, so that a script can take it; the words on stderr."""
-    each, words = made.integration, Console(stderr=True)
-    about = f"Integration {each.id} ({each.name}) for {DIALECTS[each.dialect].title}. Its key is shown only now:"
-    words.print(about, style="dim", highlight=False)
+    """The key first and alone on stdout, so that a script can take it; the words on stderr."""
+    each = made.integration
     print(made.key, flush=True)
-    words.print("\nPaste this into the sender:\n", style="dim", highlight=False)
-    words.print(DIALECTS[each.dialect].lines(base, made.key), markup=False, highlight=False, soft_wrap=True)
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title)
-    return table
+    say(f"This is the key of integration {each.id} ({each.name}) for {DIALECTS[each.dialect].title}.")
+    say("It is shown only now. Paste this into the sender:\n")
+    say(lines(made, DIALECTS[each.dialect], base), style="")

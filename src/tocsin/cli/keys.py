@@ -1,20 +1,14 @@
 """`tocsin keys create|list|rotate|revoke`: works beside a running server, and before the first start."""
 
-from datetime import timedelta
-
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from tocsin import settings as chosen
 from tocsin.access import actions, store
-from tocsin.access.http import overlap
 from tocsin.access.model import ROLES, Key, NewKey, new_secret
-from tocsin.cli.direct import on_database
+from tocsin.cli.direct import on_database, overlap_of
+from tocsin.cli.printing import plain, row, say, show, table
 from tocsin.db.transaction import CLOCK
 from tocsin.kit.clock import rfc3339_or_none
-from tocsin.kit.errors import Problem
-from tocsin.start import CannotStart
 
 app = typer.Typer(help="Make, list, rotate and revoke API keys.", no_args_is_help=True)
 
@@ -37,15 +31,13 @@ def list_keys() -> None:
     """List every key, without secrets."""
     settings = chosen.load()
     keys: list[Key] = on_database(lambda db: db.read(store.keys), settings)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("Id", "Name", "Role", "Partner", "Made", "Last used", "State"):
-        table.add_column(title)
+    shown = table("Id", "Name", "Role", "Partner", "Made (UTC)", "Last used", "State")
     if settings.api_key is not None:
-        table.add_row("–", "from the environment", "admin", "", "", "", "good while API_KEY is set")
+        row(shown, "–", "from the environment", "admin", "", "", "", "good while API_KEY is set")
     for key in keys:
-        made, used = rfc3339_or_none(key.created_at), rfc3339_or_none(key.last_used_at)
-        table.add_row(str(key.id), key.name, key.role, key.partner or "", made, used or "never", _state(key))
-    Console().print(table)
+        used = key.last_used_at or "never"
+        row(shown, key.id, key.name, key.role, key.partner, key.created_at, used, _state(key))
+    show(shown)
 
 
 @app.command()
@@ -54,11 +46,7 @@ def rotate(
     overlap_hours: float = typer.Option(24.0, help="For how long the old secret stays good."),
 ) -> None:
     """Give a key a new secret and print it; the old one stays good for a while."""
-    try:
-        kept_for = overlap(round(timedelta(hours=overlap_hours).total_seconds()))
-    except (Problem, OverflowError, ValueError):
-        raise CannotStart("--overlap-hours must be from 0 to 720 (30 days)") from None
-    wish = actions.RotateKey(key_id, new_secret(), kept_for, CLOCK)
+    wish = actions.RotateKey(key_id, new_secret(), overlap_of(overlap_hours), CLOCK)
     made: NewKey = on_database(lambda db: db.write(actions.rotate_key, wish))
     _show_secret(made)
 
@@ -67,14 +55,13 @@ def rotate(
 def revoke(key_id: int = typer.Argument(..., help="The key's id, as `tocsin keys list` shows it.")) -> None:
     """Revoke a key: it is dead everywhere within a second."""
     key: Key = on_database(lambda db: db.write(actions.revoke_key, actions.RevokeKey(key_id, CLOCK)))
-    print(f"Key {key.id} ({key.name}) is revoked.")
+    print(f"Key {key.id} ({plain(key.name)}) is revoked.")
 
 
 def _show_secret(made: NewKey) -> None:
-    """The key alone on stdout, so that a script can take it; the words on stderr."""
-    about = f"Key {made.key.id} ({made.key.name}), role {made.key.role}. It is shown only now:"
-    Console(stderr=True).print(about, style="dim", highlight=False)
-    print(made.text)
+    """The key first and alone on stdout, so that a script can take it; the words on stderr."""
+    print(made.text, flush=True)
+    say(f"This is key {made.key.id} ({made.key.name}), role {made.key.role}. It is shown only now.")
 
 
 def _state(key: Key) -> str:

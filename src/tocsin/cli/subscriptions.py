@@ -1,12 +1,10 @@
 """`tocsin subscriptions add|list|remove`: which channel hears of what."""
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from tocsin.cli.channels import named
 from tocsin.cli.direct import on_database
+from tocsin.cli.printing import plain, row, show, table
 from tocsin.db.engine import Database
 from tocsin.db.transaction import CLOCK
 from tocsin.delivery import actions, store
@@ -35,9 +33,8 @@ def add(
 
     made, to = on_database(make)
     sources = " or ".join(made.sources) or "any source"
-    print(
-        f"Subscription {made.id}: {to.name} hears of incidents of {made.severity} severity and above, from {sources}."
-    )
+    whom = plain(to.name)
+    print(f"Subscription {made.id}: {whom} hears of incidents of {made.severity} severity and above, from {sources}.")
 
 
 @app.command("list")
@@ -48,12 +45,10 @@ def list_subscriptions() -> None:
         names = {each.id: each.name for each in await db.read(store.channels)}
         return [(each, names.get(each.channel_id, "")) for each in await db.read(store.subscriptions)]
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("Id", "Channel", "From severity", "Sources"):
-        table.add_column(title)
+    shown = table("Id", "Channel", "From severity", "Sources")
     for each, name in on_database(look):
-        table.add_row(str(each.id), Text(name), f"{each.severity}+", ", ".join(each.sources) or "all")
-    Console().print(table)
+        row(shown, each.id, name, f"{each.severity}+", ", ".join(each.sources) or "all")
+    show(shown)
 
 
 @app.command()

@@ -4,12 +4,13 @@ One trouble, one incident: a trigger opens, or joins the one that is active. Wha
 nothing and is accepted all the same, because the sender cannot know what people did meanwhile.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from tocsin.incidents.model import RANK, USUAL_SEVERITY, Incident, newer
+from tocsin.incidents.model import LONGEST_LABEL, MOST_LABELS, RANK, USUAL_SEVERITY, Incident, first_line, newer
 from tocsin.timeline.model import canonical
 
 Action = Literal["trigger", "acknowledge", "unacknowledge", "resolve", "amend", "note"]
@@ -17,6 +18,7 @@ Outcome = Literal[
     "opened", "joined", "acknowledged", "unacknowledged", "resolved", "over", "amended", "noted", "nothing", "refused"
 ]
 
+TAGS = "tags"  # the label that holds what a source lists without values
 NO_INCIDENT = "no active incident has this dedup key"
 
 
@@ -47,6 +49,9 @@ class Signal:
     severity: str | None = None
     asset: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    # Of an amendment: labels that come or, where the value is None, go; and tags that come or go.
+    relabel: Mapping[str, str | None] = field(default_factory=dict)
+    retag: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,11 @@ class Heard:
     changes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
-def heard(incident: Incident | None, signal: Signal, *, at: datetime) -> Heard:
-    """Decides one signal; `incident` is the one that it names or joins, None where there is none."""
+def heard(incident: Incident | None, signal: Signal, *, at: datetime, described: bool = False) -> Heard:
+    """Decides one signal; `incident` is the one that it names or joins, None where there is none.
+
+    `described` says that people have put its description in their own words: the source's do not replace those.
+    """
     if incident is None:
         if signal.action == "trigger":
             return Heard(opened(signal, at), "opened", "nothing active had this dedup key", "filed")
@@ -72,6 +80,8 @@ def heard(incident: Incident | None, signal: Signal, *, at: datetime) -> Heard:
         return Heard(incident, "noted", f"a note on incident {incident.id}", "noted")
     if not incident.active:
         return Heard(incident, "nothing", f"incident {incident.id} has ended")
+    if signal.action == "amend":
+        return _amended(incident, signal, at, described)
     return _ON_ACTIVE[signal.action](incident, signal, at)
 
 
@@ -137,22 +147,76 @@ def _resolved(incident: Incident, signal: Signal, at: datetime) -> Heard:
     return Heard(after, "resolved", f"incident {incident.id}", "moved", {"status": [incident.status, "resolved"]})
 
 
-def _amended(incident: Incident, signal: Signal, at: datetime) -> Heard:
+def headed(head: str | None, rest: str | None) -> str | None:
+    """A description that begins with the whole of a summary that was cut, unless it says that anyway."""
+    if not head or not rest:
+        return head or rest
+    return rest if head in rest else f"{head}\n\n{rest}"
+
+
+def _amended(incident: Incident, signal: Signal, at: datetime, described: bool) -> Heard:
     """The source puts its own report in other words. Its severity may rise, as by any report."""
     changed: dict[str, Any] = {}
     told: dict[str, Sequence[Any]] = {}
     if signal.summary is not None and signal.summary != incident.summary:
         changed["summary"] = signal.summary
-    if signal.description is not None and signal.description != incident.description:
-        changed["description"] = signal.description
-    if signal.labels and (labels := canonical(signal.labels)) != incident.labels:
+    if not described and (words := _reworded(incident, signal)) != incident.description:
+        changed["description"] = words
+    if (labels := _relabelled(incident, signal)) != incident.labels:
         changed["labels"] = labels
     if signal.severity is not None and RANK[signal.severity] > RANK[incident.severity]:
         changed["severity"] = signal.severity
         told["severity"] = [incident.severity, signal.severity]
-    if not changed:
-        return Heard(incident, "nothing", f"incident {incident.id} says the same already")
-    return Heard(newer(incident, at, **changed), "amended", f"incident {incident.id}", "amended", told)
+    if changed:
+        return Heard(newer(incident, at, **changed), "amended", f"incident {incident.id}", "amended", told)
+    if described and signal.description is not None:
+        return Heard(incident, "noted", f"a person has described incident {incident.id}: the source's words stay here")
+    return Heard(incident, "nothing", f"incident {incident.id} says the same already")
+
+
+def _relabelled(incident: Incident, signal: Signal) -> str:
+    """The labels with what comes and without what goes; new ones have the room that is left."""
+    if not signal.relabel and not signal.retag:
+        return incident.labels
+    labels: dict[str, str] = json.loads(incident.labels)
+    changes: dict[str, str | None] = dict(signal.relabel)
+    if signal.retag:
+        kept = [tag for tag in parted(labels.get(TAGS)) if signal.retag.get(tag, True)]
+        changes[TAGS] = joined([*kept, *(tag for tag, comes in signal.retag.items() if comes and tag not in kept)])
+    for name, value in changes.items():
+        if not value:
+            labels.pop(name, None)
+        elif name in labels or len(labels) < MOST_LABELS:
+            labels[name] = value
+    return canonical(labels)
+
+
+def joined(tags: Sequence[str]) -> str:
+    """Tags as the one label in which they are kept; the last are left out where it would be too long."""
+    text = ""
+    for tag in tags:
+        more = f"{text}, {tag}" if text else tag
+        if len(f"{TAGS}{more}".encode("utf-8", "replace")) > LONGEST_LABEL:
+            break
+        text = more
+    return text
+
+
+def parted(label: str | None) -> list[str]:
+    """The other way."""
+    return label.split(", ") if label else []
+
+
+def _reworded(incident: Incident, signal: Signal) -> str:
+    """The description in a source's other words. With a new summary, `signal.description` is what was cut of that."""
+    head, _, rest = incident.description.partition("\n\n")
+    if not (incident.summary or "").endswith("…") or first_line(head) != incident.summary:
+        head, rest = "", incident.description
+    if signal.summary is None:
+        return (headed(head, signal.description) or "") if signal.description is not None else incident.description
+    if signal.summary == incident.summary and signal.description is None:
+        return incident.description
+    return headed(signal.description, rest) or signal.summary
 
 
 _ON_ACTIVE = {
@@ -160,5 +224,4 @@ _ON_ACTIVE = {
     "acknowledge": _acknowledged,
     "unacknowledge": _unacknowledged,
     "resolve": _resolved,
-    "amend": _amended,
 }

@@ -40,7 +40,8 @@ def receive(tx: Writer, signals: Sequence[Signal]) -> list[Effect]:
     effects = []
     for signal in signals:
         slot = slots.of(signal)
-        decision = heard(None if slot is None else slot.now, signal, at=tx.now)
+        described = slot is not None and slot.now.id in slots.described
+        decision = heard(None if slot is None else slot.now, signal, at=tx.now, described=described)
         effects.append(Effect(decision, slots.after(slot, decision)))
     slots.write(tx)
     return effects
@@ -50,6 +51,7 @@ class _Slots:
     """The incidents that a batch of signals is about."""
 
     def __init__(self, tx: Writer, signals: Sequence[Signal]) -> None:
+        self._tx = tx
         wanted = [(each.sender.owner, each.dedup_key) for each in signals if each.dedup_key and not each.incident_id]
         named = [each.incident_id for each in signals if each.incident_id is not None]
         found = troubles.active_troubles(tx, wanted) if wanted else []
@@ -57,6 +59,8 @@ class _Slots:
             found += store.hold(tx, [id for id in named if id not in {each.id for each in found}]).values()
         self._all = [Slot(each, each) for each in found]
         self._by_id = {slot.now.id: slot for slot in self._all}
+        amended = any(each.action == "amend" for each in signals)
+        self.described = troubles.described_by_people(tx, list(self._by_id)) if amended else frozenset()
         self._active = {(slot.now.dedup_owner, slot.now.dedup_key): slot for slot in self._all if slot.now.active}
 
     def of(self, signal: Signal) -> Slot | None:
@@ -64,7 +68,15 @@ class _Slots:
         if signal.incident_id is not None:
             slot = self._by_id.get(signal.incident_id)
             return slot if slot is not None and slot.now.dedup_owner == signal.sender.owner else None
-        return self._active.get((signal.sender.owner, signal.dedup_key)) if signal.dedup_key else None
+        if not signal.dedup_key:
+            return None
+        slot = self._active.get((signal.sender.owner, signal.dedup_key))
+        return slot or (self._ended(signal.sender.owner, signal.dedup_key) if signal.action == "note" else None)
+
+    def _ended(self, owner: str, dedup_key: str) -> Slot | None:
+        """The latest incident of a trouble that is over: a note changes nothing, so it need not be held."""
+        latest = troubles.latest_trouble(self._tx, owner, dedup_key)
+        return None if latest is None or latest.active else Slot(latest, latest)
 
     def after(self, slot: Slot | None, decision: Heard) -> Slot | None:
         """Writes a decision down in memory."""

@@ -1,12 +1,14 @@
 """How incidents are kept and found by whose trouble they are: the part of `store.py` that reports need."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import bindparam, func, not_, select, text
+from sqlalchemy import Select, bindparam, func, select, text
 
-from tocsin.db.schema import incident
+from tocsin.db.schema import former_description, incident
 from tocsin.db.transaction import Reader, Writer
-from tocsin.incidents.model import Incident
+from tocsin.incidents.model import ENDED, Incident
 from tocsin.incidents.store import WITH_PARTNER
 
 Trouble = tuple[str, str]  # an owner and its dedup key
@@ -22,6 +24,16 @@ def amend(tx: Writer, amended: Sequence[Incident]) -> None:
     """Writes back what a source says of its own report: the summary and the labels."""
     if amended:
         tx.update(incident, FACTS, amended)
+
+
+def described_by_people(tx: Writer, incident_ids: Sequence[int]) -> frozenset[int]:
+    """Those of them whose description people have edited: words before are kept of nobody else's edits."""
+    if not incident_ids:
+        return frozenset()
+    edited = select(former_description.c.incident_id).where(
+        tx.any_of(former_description.c.incident_id, list(incident_ids))
+    )
+    return frozenset(row.incident_id for row in tx.rows(edited))
 
 
 def active_troubles(tx: Writer, troubles: Sequence[Trouble]) -> list[Incident]:
@@ -41,19 +53,24 @@ def latest_trouble(reader: Reader, owner: str, dedup_key: str) -> Incident | Non
     return None if row is None else Incident._make(row)
 
 
-def of_owner(reader: Reader, owner: str, active: bool | None, limit: int, offset: int) -> list[Incident]:
-    """An owner's incidents, newest first; only the active or only the ended ones where that is asked."""
-    statement = OF_OWNER if active is None else OF_OWNER.where(STILL_ACTIVE if active else not_(STILL_ACTIVE))
-    rows = reader.rows(statement, {"owner": owner, "limit": limit, "offset": offset})
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a list of an owner's incidents is narrowed by; None does not narrow it."""
+
+    active: bool | None = None
+    dedup_key: str | None = None
+    severity: str | None = None
+
+
+def of_owner(reader: Reader, owner: str, wanted: Wanted, limit: int, offset: int) -> list[Incident]:
+    """An owner's incidents, newest first."""
+    rows = reader.rows(_narrowed(OF_OWNER, wanted), {"owner": owner, "limit": limit, "offset": offset})
     return [Incident._make(row) for row in rows]
 
 
-def count_of_owner(reader: Reader, owner: str, active: bool | None) -> int:
+def count_of_owner(reader: Reader, owner: str, wanted: Wanted) -> int:
     """How many those are."""
-    statement = (
-        COUNT_OF_OWNER if active is None else COUNT_OF_OWNER.where(STILL_ACTIVE if active else not_(STILL_ACTIVE))
-    )
-    row = reader.row(statement, {"owner": owner})
+    row = reader.row(_narrowed(COUNT_OF_OWNER, wanted), {"owner": owner})
     return 0 if row is None else int(row.number)
 
 
@@ -65,6 +82,14 @@ def rival_of(tx: Writer, reopened: Incident, now: Mapping[int, Incident]) -> Inc
     known = [*now.values(), *active_troubles(tx, [(owner, key)])]
     rivals = (now.get(each.id, each) for each in known if (each.dedup_owner, each.dedup_key) == (owner, key))
     return next((rival for rival in rivals if rival.active and rival.id != reopened.id), None)
+
+
+def _narrowed(statement: Select[Any], wanted: Wanted) -> Select[Any]:
+    if wanted.active is not None:
+        statement = statement.where(STILL_ACTIVE if wanted.active else incident.c.status.in_(ENDED))
+    if wanted.dedup_key is not None:
+        statement = statement.where(incident.c.dedup_key == wanted.dedup_key)
+    return statement if wanted.severity is None else statement.where(incident.c.severity == wanted.severity)
 
 
 def _by_owner(troubles: Sequence[Trouble]) -> dict[str, list[str]]:

@@ -48,13 +48,14 @@ class CreateIntegration:
 
 @dataclass(frozen=True, slots=True)
 class ChangeIntegration:
-    """Another name or other rules; None leaves as it is."""
+    """Another name, other rules, another signing secret; None leaves as it is."""
 
     integration_id: int
     name: str | None
     rules: Rules | None
     by: Actor
     request_id: str | None = None
+    sealed: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,8 @@ def _signal(wish: Take) -> Signal:
         said.severity,
         said.asset,
         said.labels,
+        said.relabel,
+        said.retag,
     )
 
 
@@ -181,12 +184,18 @@ def _row(tx: Writer, wish: Take, effect: Effect | None) -> dict[str, Any]:
         "incident_id": incident.id if incident is not None else None,
         "dedup_key": said.dedup_key,
         "summary": said.summary,
-        "words": said.words,
+        "words": said.words or _unheard(said, effect),
         "severity": said.severity,
         "sender": wish.user_agent,
         "request_id": wish.request_id,
         "replay_of": wish.replay_of,
     }
+
+
+def _unheard(said: Said, effect: Effect | None) -> str | None:
+    """What a source would have put in place of a person's words: nowhere else is it kept for good."""
+    kept = effect is not None and said.action == "amend" and effect.heard.outcome == "noted"
+    return said.description if kept else None
 
 
 def _payload(tx: Writer, wish: Take, report_id: int) -> dict[str, Any]:
@@ -263,6 +272,8 @@ def _change(tx: Writer, wish: ChangeIntegration) -> Integration:
         values["name"] = model.good_name(wish.name)
     if wish.rules is not None:
         values["settings"] = store.written(model.good_rules(wish.rules))
+    if wish.sealed is not None:
+        values["sealed"] = wish.sealed
     return _changed(tx, before, values, "integration_changed", wish) if values else before
 
 

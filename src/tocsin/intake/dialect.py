@@ -47,6 +47,7 @@ class Look:
     incident_id: int | None = None
     request_id: str | None = None
     active: bool | None = None
+    severity: str | None = None
     limit: int = 20
     offset: int = 0
 

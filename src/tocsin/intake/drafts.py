@@ -6,6 +6,7 @@ import msgspec
 
 from tocsin.access.call import Call
 from tocsin.access.model import Principal
+from tocsin.db.engine import Database
 from tocsin.db.transaction import Actor
 from tocsin.incidents import model as incidents
 from tocsin.incidents.model import LONGEST_DESCRIPTION, SOURCES
@@ -16,7 +17,15 @@ from tocsin.intake.dialects import DIALECTS
 from tocsin.intake.doors import Payloads
 from tocsin.intake.model import Integration, Report, Rules, Said, new_key
 from tocsin.intake.receive import aside
-from tocsin.intake.shapes import IntegrationDraft, ReportDraft, RulesDraft, Trial, TrialAnswer, said_view
+from tocsin.intake.shapes import (
+    IntegrationDraft,
+    IntegrationEdit,
+    ReportDraft,
+    RulesDraft,
+    Trial,
+    TrialAnswer,
+    said_view,
+)
 from tocsin.intake.wishes import again, items, wishes_of
 from tocsin.kit.errors import AlreadyThere, Invalid, NotFound
 from tocsin.kit.keyring import Keyring
@@ -43,17 +52,31 @@ def new_integration(
         raise Invalid.field("dialect", f"must be one of {', '.join(DIALECTS)}")
     if draft.source not in SOURCES:
         raise Invalid.field("source", f"must be one of {', '.join(SOURCES)}")
-    sealed = None
-    if draft.signing_secret is not None:
-        if not hasattr(DIALECTS[draft.dialect], "signed"):
-            raise Invalid.field("signing_secret", f"is not for `{draft.dialect}`: its senders do not sign")
-        if len(draft.signing_secret) < SHORTEST_SIGNING_SECRET:
-            raise Invalid.field("signing_secret", f"must have at least {SHORTEST_SIGNING_SECRET} characters")
-        sealed = keyring.seal({"signing": draft.signing_secret})
+    sealed = _sealed(draft.signing_secret, draft.dialect, keyring)
     rules = good_rules(draft.settings, draft.dialect)
     return actions.CreateIntegration(
         draft.name, draft.dialect, draft.source, draft.partner, rules, new_key(), by, sealed, request_id
     )
+
+
+def changed_integration(
+    before: Integration, edit: IntegrationEdit, by: Actor, keyring: Keyring, request_id: str | None = None
+) -> actions.ChangeIntegration:
+    """The wish that an edit means; raises `Invalid`."""
+    rules = None if edit.settings is None else good_rules(edit.settings, before.dialect)
+    sealed = _sealed(edit.signing_secret, before.dialect, keyring)
+    return actions.ChangeIntegration(before.id, edit.name, rules, by, request_id, sealed)
+
+
+def _sealed(secret: str | None, dialect: str, keyring: Keyring) -> bytes | None:
+    """A sender's signing secret as it is kept; raises `Invalid`."""
+    if secret is None:
+        return None
+    if not hasattr(DIALECTS[dialect], "signed"):
+        raise Invalid.field("signing_secret", f"is not for `{dialect}`: its senders do not sign")
+    if len(secret) < SHORTEST_SIGNING_SECRET:
+        raise Invalid.field("signing_secret", f"must have at least {SHORTEST_SIGNING_SECRET} characters")
+    return keyring.seal({"signing": secret})
 
 
 def good_rules(draft: RulesDraft, dialect: str) -> Rules:
@@ -84,9 +107,9 @@ def own_report(draft: ReportDraft, call: Call) -> actions.Take:
     return actions.Take(sender, _own_said(draft, call.raw_body), OWN, agent, call.request_id, keep=keep)
 
 
-async def replay(call: Call, report: Report) -> list[actions.Take]:
+async def replay(db: Database, report: Report, request_id: str | None, keep: int) -> list[actions.Take]:
     """A kept report as wishes once more; raises `AlreadyThere` where its payload is gone or was cut."""
-    payload = await call.db.read(store.payload_of, report.id)
+    payload = await db.read(store.payload_of, report.id)
     if payload is None:
         raise AlreadyThere("No raw payload of this report is kept (any more), so it cannot be taken in again.")
     if not payload.whole:
@@ -97,11 +120,10 @@ async def replay(call: Call, report: Report) -> list[actions.Take]:
     request = again(payload.target, payload.body, report.request_id)
     if report.integration_id is None:
         raise AlreadyThere("A report by a key's own words is sent again by its sender, with `POST /api/reports`.")
-    integration = await call.db.read(store.one, report.integration_id)
+    integration = await db.read(store.one, report.integration_id)
     if integration is None or integration.removed_at is not None:
         raise NotFound("The integration that it came in by is removed.")
-    dialect = DIALECTS[integration.dialect]
-    return await aside(request.body, wishes_of, dialect, integration, request, call, report.id)
+    return await aside(request.body, wishes_of, integration, request, request_id, keep, report.id)
 
 
 def tried(integration: Integration, trial: Trial) -> TrialAnswer:

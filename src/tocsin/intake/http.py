@@ -14,6 +14,7 @@ from tocsin.incidents import shapes as incident_shapes
 from tocsin.incidents import store as incidents
 from tocsin.intake import actions, drafts, store
 from tocsin.intake.dialects import DIALECTS
+from tocsin.intake.doors import Payloads
 from tocsin.intake.model import Integration, NewIntegration, Report, Taken, new_key
 from tocsin.intake.receive import refusing, through
 from tocsin.intake.shapes import (
@@ -93,7 +94,7 @@ async def read_report(call: Call) -> Answer:
 async def replay_report(call: Call) -> Answer:
     """Take a report in once more, by today's settings: its raw payload must still be kept whole."""
     each = await _report(call)
-    wishes = await drafts.replay(call, each)
+    wishes = await drafts.replay(call.db, each, call.request_id, call.service.part(Payloads).keep)
     return await call.write(actions.take, wishes, _say_taken)
 
 
@@ -164,11 +165,9 @@ async def read_integration(call: Call) -> Answer:
     refuses=(errors.NotFound,),
 )
 async def change_integration(call: Call) -> Answer:
-    """Change its name, or its settings as a whole."""
-    edit: IntegrationEdit = call.content
+    """Change its name, its settings as a whole, or the secret that its sender signs with."""
     before = await _integration(call)
-    rules = None if edit.settings is None else drafts.good_rules(edit.settings, before.dialect)
-    wish = actions.ChangeIntegration(before.id, edit.name, rules, call.actor, call.request_id)
+    wish = drafts.changed_integration(before, call.content, call.actor, call.service.keyring, call.request_id)
     return await call.write(actions.change_integration, [wish], lambda results: _kept(call, the_only(results)))
 
 

@@ -12,16 +12,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
+import regex
+
 from tocsin.incidents.model import (
     LONGEST_ASSET,
     LONGEST_DESCRIPTION,
+    LONGEST_LABEL,
     LONGEST_SUMMARY,
     MOST_LABELS,
     SEVERITIES,
     cut,
     first_line,
 )
-from tocsin.incidents.reported import Action, Sender
+from tocsin.incidents.reported import Action, Sender, headed
 from tocsin.kit.errors import Invalid
 
 # Bytes of a dedup key in UTF-8. With its owner it must fit an entry of PostgreSQL's indexes: 2,704 bytes.
@@ -30,8 +33,10 @@ READABLE = 200  # characters of a longer one that stay readable
 LONGEST_NAME = 200
 LONGEST_REASON = 300
 LONGEST_SENDER = 200
-LABEL_NAME, LABEL_VALUE = 256, 768  # characters; together at most 1 KiB of plain text
+LONGEST_LABEL_NAME = 256  # bytes; with its value a label may have `LONGEST_LABEL` of them
 SEARCHED = 2048  # characters of the words in which an asset's pattern is looked for
+PATIENCE = 0.05  # seconds for that: the event loop stands still meanwhile
+MOST_TRIES = 4  # patterns of one request that may take so long; in the rest of it they are not looked for
 
 ODD = re.compile("[\0\ud800-\udfff]")
 
@@ -51,6 +56,8 @@ class Said:
     severity: str | None = None
     asset: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    relabel: Mapping[str, str | None] = field(default_factory=dict)  # of an amendment: None takes a label away
+    retag: Mapping[str, bool] = field(default_factory=dict)  # likewise: tags that come and tags that go
     words: str | None = None  # of a note
 
 
@@ -167,6 +174,30 @@ def tidy(text: str | None) -> str | None:
     return None if text is None else ODD.sub("\ufffd", text)
 
 
+class Pattern:
+    """An integration's asset pattern, for one request. It may be one that backtracks for hours: time ends it."""
+
+    def __init__(self, pattern: str | None) -> None:
+        self._pattern = pattern
+        self._tries = MOST_TRIES
+
+    def found_in(self, words: str) -> str | None:
+        """The first group that takes part in the first match, else all of the match; None where there is none."""
+        if self._pattern is None or not self._tries:
+            return None
+        try:
+            match = regex.search(self._pattern, words[:SEARCHED], timeout=PATIENCE)
+        except TimeoutError:
+            self._tries -= 1
+            return None
+        except regex.error:  # it was good for `re`, which took it once
+            return None
+        if match is None:
+            return None
+        found: str = next((group for group in match.groups() if group), match[0])
+        return found
+
+
 def fitting(key: str | None) -> str | None:
     """A dedup key that fits: of a longer one the beginning and its SHA-256, so that two troubles stay two."""
     if key is None or len(key) * 4 <= LONGEST_KEY or len(key.encode()) <= LONGEST_KEY:
@@ -174,15 +205,15 @@ def fitting(key: str | None) -> str | None:
     return f"{key[:READABLE]}\u2026{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-def whole(said: Said, rules: Rules) -> Said:
+def whole(said: Said, rules: Rules, pattern: Pattern) -> Said:
     """The same in good order: text tidied and cut to our sizes, the integration's own rules applied."""
-    labels = {
-        cut(tidy(name) or "", LABEL_NAME): cut(tidy(value) or "", LABEL_VALUE)
-        for name, value in list(said.labels.items())[:MOST_LABELS]
-    }
-    described = cut(tidy(said.description) or "", LONGEST_DESCRIPTION) if said.description is not None else None
-    summary = first_line(tidy(said.summary) or "", LONGEST_SUMMARY) or None
-    asset = _asset(said, labels, rules, summary, described)
+    labels = dict(good_label(name, value) for name, value in list(said.labels.items())[:MOST_LABELS])
+    full = (tidy(said.summary) or "").strip()
+    summary = first_line(full, LONGEST_SUMMARY) or None
+    described = headed(full if full != summary else None, tidy(said.description))
+    described = cut(described, LONGEST_DESCRIPTION) if described is not None else None
+    named = labels.get(rules.asset_label) if rules.asset_label is not None else None
+    asset = named or pattern.found_in(f"{summary or ''}\n{described or ''}") or said.asset
     return replace(
         said,
         dedup_key=fitting(tidy(said.dedup_key)) or None,
@@ -191,21 +222,27 @@ def whole(said: Said, rules: Rules) -> Said:
         severity=said.severity or (rules.severity if said.action == "trigger" else None),
         asset=first_line(tidy(asset) or "", LONGEST_ASSET) or None,
         labels=labels,
+        relabel={
+            **{good_label(name, "")[0]: None for name, value in said.relabel.items() if value is None},
+            **dict(good_label(name, value) for name, value in said.relabel.items() if value is not None),
+        },
+        retag={tidy(tag) or "": comes for tag, comes in said.retag.items()},
         words=cut(tidy(said.words) or "", LONGEST_DESCRIPTION) if said.words is not None else None,
     )
 
 
-def _asset(
-    said: Said, labels: Mapping[str, str], rules: Rules, summary: str | None, described: str | None
-) -> str | None:
-    """By the label or the pattern that the integration names, else what the dialect found."""
-    if rules.asset_label is not None and (named := labels.get(rules.asset_label)):
-        return named
-    if rules.asset_pattern is not None:
-        words = f"{summary or ''}\n{described or ''}"[:SEARCHED]
-        if match := re.search(rules.asset_pattern, words):
-            return match[match.lastindex or 0]
-    return said.asset
+def good_label(name: str, value: str) -> tuple[str, str]:
+    """A label that every store takes: both cut to whole characters within their bytes."""
+    short = cut_bytes(tidy(name) or "", LONGEST_LABEL_NAME)
+    return short, cut_bytes(tidy(value) or "", LONGEST_LABEL - len(short.encode()))
+
+
+def cut_bytes(text: str, most: int) -> str:
+    """At most so many bytes of UTF-8, and no half character; a cut is seen."""
+    whole = text.encode()
+    if len(whole) <= most:
+        return text
+    return whole[: most - len("…".encode())].decode(errors="ignore") + "…"
 
 
 def good_rules(rules: Rules) -> Rules:
@@ -214,8 +251,8 @@ def good_rules(rules: Rules) -> Rules:
         raise Invalid.field("settings.severity", f"must be one of {', '.join(reversed(SEVERITIES))}")
     if rules.asset_pattern is not None:
         try:
-            re.compile(rules.asset_pattern)
-        except re.error as problem:
+            regex.compile(rules.asset_pattern)
+        except (regex.error, RecursionError, OverflowError, MemoryError) as problem:
             raise Invalid.field("settings.asset_pattern", f"is no regular expression: {problem}") from None
     return rules
 

@@ -20,7 +20,7 @@ from tocsin.incidents import troubles
 from tocsin.incidents.model import Incident
 from tocsin.intake import actions, model, store
 from tocsin.intake.dialect import Dialect, Look, NotUnderstood, Received, Reply
-from tocsin.intake.doors import Doors, Refusals
+from tocsin.intake.doors import Doors, Payloads, Refusals
 from tocsin.intake.hiding import hidden, without_key
 from tocsin.intake.model import Integration, Taken
 from tocsin.intake.wishes import wishes_of
@@ -66,7 +66,8 @@ async def _passed(call: Call, dialect: Dialect) -> Reply:
     if look is not None:
         found = await call.db.read(_found, look, integration)
         return dialect.shown(look, found, call.request_id)
-    wishes = await aside(clean.body, wishes_of, dialect, integration, clean, call)
+    keep = call.service.part(Payloads).keep
+    wishes = await aside(clean.body, wishes_of, integration, clean, call.request_id, keep)
     taken: list[Taken | Problem] = await call.db.write_many(actions.take, wishes)
     for each in taken:
         if isinstance(each, Problem):
@@ -171,8 +172,11 @@ def _must_fit(call: Call, dialect: Dialect, integration: Integration, request: R
         return
     secret = call.service.keyring.unseal(integration.sealed)["signing"]
     signed = getattr(dialect, "signed", None)
-    if signed is None or not signed(request, secret, integration.rules):
-        raise errors.WrongKey("The signature does not fit: it must be made with this integration's signing secret.")
+    if signed is None or not signed(request, secret, integration.rules, call.db.clock()):
+        raise errors.WrongKey(
+            "The signature does not fit: it must be made with this integration's signing secret, and, where it has a "
+            "timestamp header, within 5 minutes."
+        )
 
 
 def _look(dialect: Dialect, request: Received) -> Look | None:
@@ -191,13 +195,17 @@ def _found(reader: Reader, look: Look, integration: Integration) -> Any:
     if look.what == "request":
         return store.reports_of_request(reader, integration.id, look.request_id or "")
     if look.what == "list":
-        return troubles.of_owner(reader, integration.owner, look.active, look.limit, look.offset)
+        return troubles.of_owner(reader, integration.owner, _wanted(look), look.limit, look.offset)
     if look.what == "count":
-        return troubles.count_of_owner(reader, integration.owner, look.active)
+        return troubles.count_of_owner(reader, integration.owner, _wanted(look))
     incident = _meant(reader, look, integration.owner)
     if look.what == "one" or incident is None:
         return incident
     return store.notes_of_incident(reader, incident.id, look.limit)
+
+
+def _wanted(look: Look) -> troubles.Wanted:
+    return troubles.Wanted(look.active, look.dedup_key, look.severity)
 
 
 def _meant(reader: Reader, look: Look, owner: str) -> Incident | None:

@@ -41,10 +41,11 @@ class IntegrationDraft(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class IntegrationEdit(msgspec.Struct, forbid_unknown_fields=True):
-    """What is to change; what is left out stays. `settings` are set as a whole."""
+    """What is to change; what is left out stays. `settings` are set as a whole; a `signing_secret` replaces the old."""
 
     name: str | None = None
     settings: RulesDraft | None = None
+    signing_secret: str | None = None
 
 
 class IntegrationView(msgspec.Struct):
@@ -209,7 +210,14 @@ def integration_view(each: Integration, dialect: Dialect, base: str) -> Integrat
 
 def new_view(new: NewIntegration, dialect: Dialect, base: str) -> NewIntegrationAnswer:
     """The same with its key and what to paste."""
-    return NewIntegrationAnswer(integration_view(new.integration, dialect, base), new.key, dialect.lines(base, new.key))
+    return NewIntegrationAnswer(integration_view(new.integration, dialect, base), new.key, lines(new, dialect, base))
+
+
+def lines(new: NewIntegration, dialect: Dialect, base: str) -> str:
+    """What to paste into the sender; where it is to sign, also how."""
+    signing = getattr(dialect, "signing", None)
+    how = signing(new.integration.rules) if signing is not None and new.integration.sealed is not None else ""
+    return dialect.lines(base, new.key) + how
 
 
 def report_view(report: Report) -> ReportView:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 
 from tocsin.access.store import raise_version
 from tocsin.db.schema import integration, partner, payload, report
@@ -69,8 +69,8 @@ def reports_of_incident(reader: Reader, incident_id: int, before: int | None, li
 
 
 def notes_of_incident(reader: Reader, incident_id: int, limit: int) -> list[Report]:
-    """The notes that sources sent about an incident, newest first."""
-    notes = REPORTS.where(report.c.incident_id == bindparam("incident"), report.c.action == "note")
+    """The notes that sources sent about an incident, alone or with what they did, newest first."""
+    notes = REPORTS.where(report.c.incident_id == bindparam("incident"), report.c.words.is_not(None), THEIR_NOTES)
     return _page(reader, notes.order_by(report.c.id.desc()), {"incident": incident_id}, None, limit)
 
 
@@ -150,6 +150,8 @@ REPORTS = select(
     report.c.request_id,
     report.c.replay_of,
 )
+# The words of an amendment that was only noted are a description, and no note: see `actions._unheard`.
+THEIR_NOTES = or_(report.c.action != "amend", report.c.outcome != "noted")
 PAYLOAD = select(payload.c.target, payload.c.body, payload.c.size).where(payload.c.report_id == bindparam("report"))
 OLD_PAYLOADS = (
     select(payload.c.report_id)

@@ -3,27 +3,29 @@
 from dataclasses import replace
 from urllib.parse import parse_qs, urlencode
 
-from tocsin.access.call import Call
 from tocsin.intake import model
 from tocsin.intake.actions import Take
 from tocsin.intake.dialect import Dialect, NotUnderstood, Received, Unread
-from tocsin.intake.doors import Payloads
+from tocsin.intake.dialects import DIALECTS
 from tocsin.intake.model import Integration, Rules, Said
 
 
 def wishes_of(
-    dialect: Dialect, integration: Integration, request: Received, call: Call, replay_of: int | None = None
+    integration: Integration, request: Received, request_id: str | None, keep: int, replay_of: int | None = None
 ) -> list[Take]:
-    """What a request says; a thing that cannot be read is refused alone, and a request of which nothing can as one."""
+    """What a request says; a thing that cannot be read is refused alone, and a request of which nothing can as one.
+
+    `keep` is how many bytes of a raw payload are kept.
+    """
+    dialect = DIALECTS[integration.dialect]
     target = f"{request.method} {request.path}"
     if request.query:
         target += "?" + urlencode([(name, value) for name, values in request.query.items() for value in values])
     agent = model.tidy(request.headers.get("user-agent", "")[: model.LONGEST_SENDER]) or None
-    keep = call.service.part(Payloads).keep
 
     def wish(each: Said | Unread) -> Take:
         said, refusal = (Said("trigger", each.raw), each.why) if isinstance(each, Unread) else (each, None)
-        return Take(integration.sender, said, target, agent, call.request_id, model.tidy(refusal), replay_of, keep)
+        return Take(integration.sender, said, target, agent, request_id, model.tidy(refusal), replay_of, keep)
 
     body = b""  # of what cannot be taken apart nobody knows where its keys stand
     try:
@@ -39,7 +41,8 @@ def items(dialect: Dialect, rules: Rules, request: Received) -> list[Said | Unre
     unread = [one for one in each if isinstance(one, Unread)]
     if unread and len(unread) == len(each):
         raise NotUnderstood(unread[0].why)
-    return [one if isinstance(one, Unread) else model.whole(one, rules) for one in each]
+    pattern = model.Pattern(rules.asset_pattern)
+    return [one if isinstance(one, Unread) else model.whole(one, rules, pattern) for one in each]
 
 
 def again(target: str, body: bytes, request_id: str | None = None) -> Received:

@@ -10,8 +10,9 @@ from tocsin.access.model import MAY, USUAL_OVERLAP
 from tocsin.incidents.model import SOURCES
 from tocsin.intake import actions, drafts, store
 from tocsin.intake.dialects import DIALECTS
+from tocsin.intake.doors import Payloads
 from tocsin.intake.model import Integration, NewIntegration, new_key
-from tocsin.intake.shapes import IntegrationDraft
+from tocsin.intake.shapes import IntegrationDraft, lines
 from tocsin.kit import errors, ids, openapi
 from tocsin.kit.answers import Answer
 from tocsin.kit.clock import rfc3339
@@ -101,14 +102,15 @@ async def replay(call: Call) -> Answer:
     report = await call.db.read(store.report_by_id, id)
     if report is None:
         raise errors.NotFound(f"There is no report {id}.")
-    await call.db.write_many(actions.take, await drafts.replay(call, report))
+    keep = call.service.part(Payloads).keep
+    await call.db.write_many(actions.take, await drafts.replay(call.db, report, call.request_id, keep))
     return entrance.seen_other(f"/integrations/{report.integration_id}")
 
 
 def _made(call: Call, made: NewIntegration, status: int) -> Answer:
     dialect = DIALECTS[made.integration.dialect]
-    lines = dialect.lines(drafts.base_of(call), made.key)
-    values: dict[str, Any] = {"integration": made.integration, "dialect": dialect, "key": made.key, "lines": lines}
+    pasted = lines(made, dialect, drafts.base_of(call))
+    values: dict[str, Any] = {"integration": made.integration, "dialect": dialect, "key": made.key, "lines": pasted}
     return render.page(call, "integration_made.html", status, **values)
 
 

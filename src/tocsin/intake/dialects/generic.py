@@ -1,14 +1,13 @@
 """Any JSON: read by a mapping that the integration was given, else by the names that such bodies usually have. Pure."""
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from tocsin.incidents.reported import Action
 from tocsin.intake.dialect import NotUnderstood, Path, Received, Unread
 from tocsin.intake.dialects import alertmanager, reading
+from tocsin.intake.dialects.mapping import checked, found_at, leads_to_a_list, mapped
 from tocsin.intake.model import Rules, Said
 from tocsin.kit.errors import Invalid
 
@@ -46,9 +45,10 @@ USUAL = {
     "asset": ("asset", "device", "host", "hostname", "resource", "instance", "node", "entity", "service"),
 }
 ITEMS = "items"
+# Stands around an item whose own fields `items` would find something in: its raw payload is taken in again as it is.
+ALONE = "tocsin:item"
+NOTHING_IN_IT = "the list that came is empty"
 LABEL = "label."
-# `$.level | 1=critical, 2=high`: a path, and what its values mean.
-CHOICE = re.compile(r"^(?P<path>.*?)\s*\|\s*(?P<pairs>[^|]*=[^|]*)$")
 MOST_MAPPED = 64 + len(USUAL) + 1
 
 
@@ -61,9 +61,11 @@ class Generic(reading.Webhook):
 
     def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
         body = reading.parsed(request.body)
-        found = reading.few(_items(body, rules.mapping.get(ITEMS)))
+        path = rules.mapping.get(ITEMS)
+        found = reading.few(_items(body, path))
         room = 4 * reading.room(request.body)  # numbers may be longer when they are written again
-        return [_one(item, raw, rules.mapping) for item, raw in _written(found, room)]
+        said = [_one(item, raw, rules.mapping) for item, raw in _written(found, path, room)]
+        return said or [Said("note", request.body, words=NOTHING_IN_IT)]
 
     def checked_mapping(self, mapping: Mapping[str, str]) -> Mapping[str, str]:
         """`mapping` if it can be followed; `Invalid` names what cannot."""
@@ -73,8 +75,7 @@ class Generic(reading.Webhook):
             if name != ITEMS and name not in USUAL and not (name.startswith(LABEL) and len(name) > len(LABEL)):
                 known = ", ".join((*USUAL, ITEMS, f"{LABEL}<name>"))
                 raise Invalid.field(f"settings.mapping.{name}", f"is not a field to map; these are: {known}")
-            if not rule.startswith("="):
-                _must_compile(name, rule)
+            checked(name, rule)
         return mapping
 
     def lines(self, url: str, key: str) -> str:
@@ -88,20 +89,31 @@ class Generic(reading.Webhook):
 
 
 def _items(body: Any, path: str | None) -> list[Any]:
-    found = _all(path, body) if path is not None else []
+    """What a body holds: itself, its members, or what `items` finds in it. An empty list holds nothing."""
+    if isinstance(body, dict) and body.keys() == {ALONE}:
+        return [body[ALONE]]
+    found = found_at(path, body) if path is not None else []
     if found:
         return [each for one in found for each in (one if isinstance(one, list) else [one])]
+    if path is not None and leads_to_a_list(path, body):
+        return []
     return body if isinstance(body, list) else [body]
 
 
-def _written(items: list[Any], room: int) -> Iterator[tuple[Any, bytes]]:
+def _written(items: list[Any], path: str | None, room: int) -> Iterator[tuple[Any, bytes]]:
     """Each item with its payload; a path such as `$..*` finds what it has found once more, each time as a whole."""
     for item in items:
-        raw = reading.written(item)
+        raw = _raw(item, path)
         room -= len(raw)
         if room < 0:
             raise NotUnderstood("the mapping's `items` finds things that stand within each other")
         yield item, raw
+
+
+def _raw(item: Any, path: str | None) -> bytes:
+    """A body that says this item alone."""
+    alone = _items(item, path)
+    return reading.written(item if len(alone) == 1 and alone[0] is item else {ALONE: item})
 
 
 def _one(item: Any, raw: bytes, mapping: Mapping[str, str]) -> Said | Unread:
@@ -140,7 +152,7 @@ def _said(item: Any, raw: bytes, mapping: Mapping[str, str]) -> Said:
 def _field(name: str, item: Mapping[str, Any], mapping: Mapping[str, str]) -> str | None:
     """A field where the mapping says, else where such bodies usually have it."""
     if name in mapping:
-        return _mapped(mapping[name], item)
+        return mapped(mapping[name], item)
     return reading.first(*(item.get(each) for each in USUAL[name]))
 
 
@@ -148,7 +160,7 @@ def _labels(item: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, st
     """What the mapping names; without a mapping, every field that says something in a short word."""
     named = {name.removeprefix(LABEL): rule for name, rule in mapping.items() if name.startswith(LABEL)}
     if mapping:
-        found = {name: _mapped(rule, item) for name, rule in named.items()}
+        found = {name: mapped(rule, item) for name, rule in named.items()}
         return {name: words for name, words in found.items() if words is not None}
     taken = {each for name in ("summary", "description") for each in USUAL[name]}
     return {name: words for name, words in reading.flat(dict(item)).items() if name not in taken}
@@ -164,54 +176,6 @@ def _trouble(summary: str | None, asset: str | None) -> str | None:
     if summary is None:
         return None
     return hashlib.sha256(f"{asset or ''}\0{summary}".encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _mapped(rule: str, item: Any) -> str | None:
-    """What a rule of the mapping says of an item: a constant, or what stands at a path, in our words if it has them."""
-    if rule.startswith("="):
-        return rule[1:] or None
-    choice = CHOICE.match(rule)
-    found = [words for words in map(reading.text, _all(choice["path"] if choice else rule, item)) if words]
-    if not found:
-        return None
-    word = ", ".join(found)
-    return _pairs(choice["pairs"]).get(word.strip().lower(), word) if choice else word
-
-
-def _pairs(text: str) -> dict[str, str]:
-    split = (each.partition("=") for each in text.split(","))
-    return {said.strip().lower(): means.strip() for said, _, means in split}
-
-
-def _all(path: str, item: Any) -> list[Any]:
-    from jsonpath import JSONPathError
-
-    try:
-        return _compiled(path).findall(item) if isinstance(item, dict | list) else []
-    except (JSONPathError, RecursionError):
-        return []
-
-
-@lru_cache(maxsize=1024)
-def _compiled(path: str) -> Any:
-    """A JSONPath, ready to use. The library is loaded when the first mapping is: most never need it."""
-    import jsonpath
-
-    return jsonpath.compile(path)
-
-
-def _must_compile(name: str, rule: str) -> None:
-    from jsonpath import JSONPathError
-
-    choice = CHOICE.match(rule)
-    path = choice["path"] if choice else rule
-    try:
-        _compiled(path)
-    except (JSONPathError, RecursionError) as problem:
-        why = str(problem).splitlines()[0]
-        raise Invalid.field(f"settings.mapping.{name}", f"is no JSONPath such as $.alert.title: {why}") from None
-    if not path.startswith("$"):
-        raise Invalid.field(f"settings.mapping.{name}", "must begin with `$` (a JSONPath) or `=` (a fixed text)")
 
 
 GENERIC = Generic()

@@ -4,15 +4,14 @@ An alert is the latest incident of its alias; our incident's id is its id and it
 reference of the Alert API and from what Alertmanager, Zabbix, Grafana and the Python SDK send.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from tocsin.incidents.reported import Action
+from tocsin.incidents.reported import Action, joined
 from tocsin.intake.dialect import Look, NotUnderstood, Path, Received, Reply
 from tocsin.intake.dialects import opsgenie_answers as answers
-from tocsin.intake.dialects import reading
+from tocsin.intake.dialects import opsgenie_query, reading
 from tocsin.intake.model import Rules, Said, Taken
 
 SEVERITIES = {"p1": "critical", "p2": "high", "p3": "medium", "p4": "low", "p5": "info"}
@@ -20,10 +19,12 @@ BASE = "/v2/alerts"
 LONGEST_ALIAS = 512
 MOST_LISTED, USUALLY_LISTED = 100, 20
 LARGEST_ID = 2**63 - 1
-STATUS = re.compile(r"\bstatus\s*[:=]\s*\"?(open|closed)\b", re.IGNORECASE)
 # What is done to an alert by `POST /v2/alerts/{id}/{word}`; everything else that Opsgenie knows is kept as a note.
 ACTIONS: Mapping[str, Action] = {"close": "resolve", "acknowledge": "acknowledge", "unacknowledge": "unacknowledge"}
-NOTES = ("notes", "snooze", "assign", "escalate", "tags", "details", "responders", "teams", "actions")
+NOTES = ("notes", "snooze", "assign", "escalate", "responders", "teams", "actions")
+LABELS = ("tags", "details")
+# Labels that are an alert's own fields; no detail of the same name takes their place.
+OWN_LABELS = ("tags", "source")
 AMENDED = {"message": "summary", "description": "description", "priority": "severity"}
 
 
@@ -73,6 +74,8 @@ class Opsgenie:
             case "DELETE", [name]:
                 key, id = _meant(request, name)
                 return [Said("resolve", request.body, key, id, words="deleted by its sender")]
+            case (("POST" | "DELETE"), [name, word]) if word in LABELS:
+                return [_relabelled(request, body, name, word)]
             case (("POST" | "DELETE"), [name, word, *rest]) if word in NOTES:
                 return [_noted(request, body, name, [word, *rest])]
         raise NotUnderstood(f"{request.method} {request.path} is not one of the Alert API's calls that are taken here")
@@ -131,21 +134,22 @@ def _created(request: Received, body: Mapping[str, Any]) -> Said:
     message = reading.text(body.get("message"))
     if message is None:
         raise NotUnderstood("message can not be empty: say what is wrong")
+    alias = reading.dedup_key(body.get("alias"), LONGEST_ALIAS)
+    if alias is not None and ("\n" in alias or "\r" in alias):
+        raise NotUnderstood("alias must be one line: nothing could name the alert afterwards")
     details = body.get("details")
-    labels = reading.flat(details if isinstance(details, dict) else {"details": details})
-    tags = [words for words in map(reading.text, reading.many(body.get("tags"))) if words]
-    if tags:
-        labels["tags"] = ", ".join(tags)
-    if origin := reading.text(body.get("source")):
-        labels["source"] = origin
+    # Its own fields first: of many labels the last ones are left out.
+    own = {"tags": joined(_words(body.get("tags"))), "source": reading.text(body.get("source"))}
+    labels = {name: words for name, words in own.items() if words}
+    labels |= _details(details if isinstance(details, dict) else {"details": details})
     note = reading.text(body.get("note"))
     return Said(
         "trigger",
         request.body,
-        reading.dedup_key(body.get("alias"), LONGEST_ALIAS) or request.headers.get("x-request-id"),
+        alias or request.headers.get("x-request-id"),
         summary=message,
         description=reading.paragraph(reading.text(body.get("description")), note and f"Note: {note}"),
-        severity=_severity(body.get("priority")),
+        severity=reading.graded(body.get("priority"), SEVERITIES),
         asset=reading.text(body.get("entity")),
         labels=labels,
     )
@@ -155,8 +159,8 @@ def _amended(request: Received, body: Mapping[str, Any], name: str, word: str) -
     words = reading.text(body.get(word))
     if words is None:
         raise NotUnderstood(f"{word} can not be empty")
-    if word == "priority":
-        words = _severity(words)
+    if word == "priority" and (words := reading.graded(words, SEVERITIES)) is None:
+        raise NotUnderstood("priority should be one of P1, P2, P3, P4, P5")
     key, id = _meant(request, name)
     return Said("amend", request.body, key, id, **{AMENDED[word]: words})  # type: ignore[arg-type]
 
@@ -176,21 +180,45 @@ def _noted(request: Received, body: Mapping[str, Any], name: str, did: Sequence[
     return Said("note", request.body, key, id, words=words)
 
 
-def _severity(priority: Any) -> str | None:
-    word = reading.text(priority)
-    if word is None:
-        return SEVERITIES["p3"]
-    if word.strip().lower() not in SEVERITIES:
-        raise NotUnderstood("priority should be one of P1, P2, P3, P4, P5")
-    return SEVERITIES[word.strip().lower()]
+def _relabelled(request: Received, body: Mapping[str, Any], name: str, word: str) -> Said:
+    """Tags or details that come or go; a note beside them is kept."""
+    key, id = _meant(request, name)
+    going = request.method == "DELETE"
+    said: dict[str, Any]
+    if word == "tags":
+        said = {"retag": dict.fromkeys(_words(_asked(request, "tags") if going else body.get("tags")), not going)}
+    elif going:
+        said = {"relabel": {each: None for each in _asked(request, "keys") if each not in OWN_LABELS}}
+    else:
+        said = {"relabel": _details(body.get("details"))}
+    if not any(said.values()):
+        raise NotUnderstood(f"{'keys' if going and word == 'details' else word} can not be empty")
+    note = reading.text(body.get("note")) or request.asked("note")
+    return Said("amend", request.body, key, id, words=note, **said)
+
+
+def _details(details: Any) -> dict[str, str]:
+    return {name: words for name, words in reading.flat(details).items() if name not in OWN_LABELS}
+
+
+def _words(values: Any) -> list[str]:
+    """The members of a list as words; a comma, which stands between tags where they are kept, separates them too."""
+    listed = [each for each in map(reading.text, reading.many(values)) if each]
+    return list(dict.fromkeys(word.strip() for each in listed for word in each.split(",") if word.strip()))
+
+
+def _asked(request: Received, name: str) -> list[str]:
+    """A list in the query: `tags=a,b`, or the name several times."""
+    return [word.strip() for value in request.query.get(name, ()) for word in value.split(",") if word.strip()]
 
 
 def _listed(request: Received, what: Any) -> Look:
-    """`query=status: open` and `status=closed` are understood; other search words narrow nothing."""
-    asked = STATUS.search(f"{request.asked('query') or ''} status={request.asked('status') or ''}")
+    """What `query` asks for, and `status=closed` beside it."""
+    status = request.asked("status")
+    query = f"{request.asked('query') or ''} {f'status={status}' if status else ''}"
     return Look(
         what,
-        active=None if asked is None else asked[1].lower() == "open",
+        **opsgenie_query.asked(query, SEVERITIES),
         limit=_number(request, "limit", USUALLY_LISTED, MOST_LISTED),
         offset=_number(request, "offset", 0, LARGEST_ID),
     )

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from tocsin.incidents.model import Incident, summary_of
+from tocsin.incidents.reported import TAGS, parted
 from tocsin.intake.dialect import Look, Reply
 from tocsin.intake.model import Report
 from tocsin.kit.clock import rfc3339
@@ -55,7 +56,6 @@ def shown(look: Look, found: Any, request_id: str) -> Reply:
 def alert(incident: Incident) -> dict[str, Any]:
     """An incident as an alert stands in a list."""
     labels: Mapping[str, str] = msgspec.json.decode(incident.labels)
-    tags = labels.get("tags")
     return {
         "id": str(incident.id),
         "tinyId": str(incident.id),
@@ -64,7 +64,7 @@ def alert(incident: Incident) -> dict[str, Any]:
         "status": "open" if incident.active else "closed",
         "acknowledged": incident.acknowledged_at is not None,
         "isSeen": incident.acknowledged_at is not None,
-        "tags": tags.split(", ") if tags else [],
+        "tags": parted(labels.get(TAGS)),
         "snoozed": False,
         "count": incident.reports_count,
         "lastOccurredAt": rfc3339(incident.last_reported_at or incident.created_at),
