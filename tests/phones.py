@@ -33,11 +33,16 @@ class Came:
         return json.loads(self.body)
 
 
-Says = Callable[[Came], tuple[int, dict[str, str], bytes]]
+Said = tuple[int, dict[str, str], bytes]
+Says = Callable[[Came], Said]
 
 
-def taken(came: Came) -> tuple[int, dict[str, str], bytes]:
+def taken(came: Came) -> Said:
     return 200, {"content-type": "application/json"}, b'{"ok":true,"result":[]}'
+
+
+def breaks_off(came: Came) -> Said:
+    raise ConnectionAbortedError
 
 
 class Receiver:
@@ -71,6 +76,7 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._server.handle_error = lambda *about: None  # type: ignore[method-assign]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     @property
@@ -90,11 +96,11 @@ class Phone(Receiver):
         self.updates: list[dict[str, Any]] = []
         self.says = self._as_telegram
 
-    def _as_telegram(self, came: Came) -> tuple[int, dict[str, str], bytes]:
+    def _as_telegram(self, came: Came) -> Said:
         if came.path.endswith("/getUpdates"):
             offset = came.json["offset"]
             found = [each for each in self.updates if each["update_id"] >= offset]
-            return 200, {}, json.dumps({"ok": True, "result": found}).encode()
+            return 200, {}, json.dumps({"ok": True, "result": found[: came.json.get("limit", 100)]}).encode()
         return taken(came)
 
     def calls(self, method: str) -> list[Any]:
@@ -129,10 +135,20 @@ class Mailbox:
     def __init__(self) -> None:
         self.mails: list[EmailMessage] = []
         self.refuses: str | None = None
+        self.refuses_for: dict[str, str] = {}  # what is said of an address
+        self.to: list[list[str]] = []  # whom each mail came for
         with socket.create_server(("127.0.0.1", 0)) as free:
             self._port = free.getsockname()[1]
         self._controller = Controller(self, hostname="127.0.0.1", port=self._port)
         self._controller.start()
+
+    async def handle_RCPT(  # noqa: N802 - the library's
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        if address in self.refuses_for:
+            return self.refuses_for[address]
+        envelope.rcpt_tos.append(address)
+        return "250 taken"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the library's
         if self.refuses is not None:
@@ -141,6 +157,7 @@ class Mailbox:
         found = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(found, EmailMessage)
         self.mails.append(found)
+        self.to.append(list(envelope.rcpt_tos))
         return "250 taken"
 
     @property

@@ -169,8 +169,9 @@ class World:
             await asyncio.sleep(0)
 
     async def asks_telegram(self) -> None:
-        """Tocsin asks for pressed buttons; it does so all the time."""
-        await self.service.part(Buttons).once()
+        """Tocsin asks for pressed buttons; it does so all the time, so that one question may be under way already."""
+        for _ in range(2):
+            await self.service.part(Buttons).once()
 
     def reads(self, query: Callable[..., T], *args: Any) -> T:
         """What stands in the database."""
@@ -277,4 +278,5 @@ async def _do(call: Callable[[], T]) -> T:
 def due_or_sending(reader: Reader, now: datetime) -> bool:
     """Whether a message is to be sent by now, and nobody knows yet what came of it."""
     unsettled = notification.c.state.in_(("waiting", "sending"))
-    return reader.row(select(notification.c.id).where(unsettled, notification.c.due_at <= now)) is not None
+    due = (unsettled, notification.c.follows.is_(None), notification.c.due_at <= now)
+    return reader.row(select(notification.c.id).where(*due)) is not None

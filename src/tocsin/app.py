@@ -23,8 +23,8 @@ from tocsin.access.directory import Directory
 from tocsin.access.guard import Guarded
 from tocsin.db import once
 from tocsin.db.engine import Database, forget_writers
+from tocsin.delivery import claiming, outbox, told
 from tocsin.delivery import http as delivery
-from tocsin.delivery import outbox, told
 from tocsin.delivery.buttons import Buttons
 from tocsin.delivery.sender import Sender
 from tocsin.incidents import http as incidents
@@ -166,7 +166,7 @@ async def running(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[S
     db.start()
     if settings.postgres_url is None:
         # Alone on this database: what a former process was sending is sent again, at once.
-        await db.write(outbox.release, None)
+        await db.write(claiming.release, None)
     await service.directory.reload()
     tasks = [asyncio.create_task(loops.run(loop), name=loop.name) for loop in every_loop(service)]
     calm_the_collector()
@@ -177,6 +177,7 @@ async def running(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[S
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await service.part(Buttons).close()
         await sender.close()
         await db.close()
 

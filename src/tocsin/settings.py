@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 DATABASE_PARTS = ("DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST", "DB_PORT")
 SECRETS = frozenset({"API_KEY", "DB_PASSWORD", "TOCSIN_DATABASE_URL", "TOCSIN_SECRET_KEY", "TOCSIN_SMTP_URL"})
@@ -20,6 +20,19 @@ POSTGRES_SCHEMES = ("postgresql", "postgres")
 
 class WrongSettings(Exception):
     """The settings cannot be used; the message names each wrong one and says what would be right."""
+
+
+def _mail_server(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.port == 0:
+        raise ValueError
+    return url
+
+
+def _ports(text: str) -> str:
+    if any(each != "*" and not 1 <= int(each) <= 65535 for each in map(str.strip, text.split(",")) if each):
+        raise ValueError
+    return text
 
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -91,7 +104,7 @@ class Settings(BaseModel):
         le=1048576,
         description="SQLite: MiB free on the disk below which raw payloads go; reports stay. 0 switches it off.",
     )
-    smtp_url: SecretStr | None = Field(
+    smtp_url: Annotated[SecretStr, AfterValidator(_mail_server)] | None = Field(
         None,
         alias="TOCSIN_SMTP_URL",
         description="`smtp://user:password@host:587` (STARTTLS where offered) or `smtps://…`: the way of e-mail.",
@@ -104,7 +117,7 @@ class Settings(BaseModel):
         alias="TOCSIN_ALLOWED_TARGETS",
         description="Private hosts or networks, by commas, that channels may send to, such as `10.0.0.0/8, ntfy.lan`.",
     )
-    allowed_ports: str = Field(
+    allowed_ports: Annotated[str, AfterValidator(_ports)] = Field(
         "80,443,8080,8443",
         alias="TOCSIN_ALLOWED_PORTS",
         description="Ports, by commas, that channels may send to.",
@@ -275,10 +288,11 @@ def _dotenv(env_file: Path) -> dict[str, str]:
 
 def _sentence(error: Any) -> str:
     """One of pydantic's errors as a sentence that begins with the setting's name."""
-    text = WORDS.get(error["type"], "{msg}").format(msg=error["msg"], **error.get("ctx", {}))
     if not error["loc"]:
-        return text.removeprefix("Value error, ")
+        return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0])
+    words = WORDS.get(name) or WORDS.get(error["type"], "{msg}")
+    text = words.format(msg=error["msg"], **error.get("ctx", {}))
     value = "" if name in SECRETS else f"={error['input']}"
     return f"{name}{value} is not usable: it {text}"
 
@@ -292,4 +306,6 @@ WORDS = {
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
+    "TOCSIN_SMTP_URL": "must be smtp://user:password@host:587, or smtps:// with TLS from the start",
+    "TOCSIN_ALLOWED_PORTS": "must be ports from 1 to 65535 by commas, such as `80,443`, or `*` for any",
 }

@@ -35,7 +35,8 @@ MORE: dict[str, dict[str, str]] = {
         "shapes": "what may be sent and what is said: http.py holds the routes",
     },
     "delivery": {
-        "outbox": "what is to be sent: queued with the entry, claimed, settled; actions.py has channels",
+        "outbox": "what is to be sent: queued with the entry, and settled; actions.py has channels",
+        "claiming": "what is due, leased fairly: the other half of outbox.py, which is at its size",
         "told": "the routes of what was told: http.py has those of channels",
         "shapes": "what may be sent and what is said: http.py holds the routes",
         "drafts": "what drafts of channels mean: http.py and the command line share it",
@@ -46,6 +47,9 @@ MORE: dict[str, dict[str, str]] = {
         "buttons": "pressed buttons, by webhook or by polling",
         "sender": "the loop that carries messages out",
         "transport": "the guarded way out: HTTP and mail",
+        "recipients": "who of several has a mail",
+        "addresses": "where the way out may lead, and the guard that sees to it",
+        "names": "names looked up in threads that nobody waits for",
     },
     "timeline": {
         "bell": "rings when the log has grown, for all who wait",

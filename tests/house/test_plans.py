@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy.dialects import sqlite
 
 from tocsin import start
+from tocsin.delivery import store as outbox
 from tocsin.incidents import store
 from tocsin.settings import Settings
 
@@ -34,4 +35,15 @@ def test_a_page_is_one_walk_along_one_index(shape: tuple[Any, ...], tmp_path: Pa
         values = [1] * str(statement).count("?")
         steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
     assert SHAPES[shape] in steps[0]
+    assert not any("TEMP B-TREE" in step for step in steps)
+
+
+@pytest.mark.parametrize("statement", [outbox.CHANNELS_DUE, outbox.DUE], ids=["channels", "messages"])
+def test_what_is_due_is_looked_for_along_the_index_of_a_channel(statement: Any, tmp_path: Path) -> None:
+    settings = Settings.model_validate({"TOCSIN_DATA_DIR": tmp_path})
+    start.prepare(settings).release()
+    with driver.connect(str(settings.sqlite_file)) as connection:
+        query = str(statement.compile(dialect=sqlite.dialect()))
+        steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", [1] * query.count("?"))]
+    assert any("ix_notification_due (channel_id=? AND follows=? AND due_at<?)" in step for step in steps)
     assert not any("TEMP B-TREE" in step for step in steps)

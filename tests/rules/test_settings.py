@@ -114,6 +114,12 @@ WRONG: list[tuple[dict[str, str], list[str]]] = [
     ({"TOCSIN_DATABASE_URL": "mysql://u:secret@h/d"}, ["TOCSIN_DATABASE_URL", "postgresql://"]),
     ({"TOCSIN_DATABASE_URL": "sqlite:///x.db"}, ["TOCSIN_DATABASE_URL", "postgresql://"]),
     (PARTS | {"DB_PORT": "x"}, ["DB_PORT=x"]),
+    ({"TOCSIN_SMTP_URL": "mail.example.com:25"}, ["TOCSIN_SMTP_URL is not usable", "smtp://"]),
+    ({"TOCSIN_SMTP_URL": "smtp://u:secret@mail:xx"}, ["TOCSIN_SMTP_URL is not usable", "smtp://"]),
+    ({"TOCSIN_SMTP_URL": "smtp://:25"}, ["TOCSIN_SMTP_URL is not usable", "smtp://"]),
+    ({"TOCSIN_ALLOWED_PORTS": "80;443"}, ["TOCSIN_ALLOWED_PORTS=80;443", "by commas"]),
+    ({"TOCSIN_ALLOWED_PORTS": "80,http"}, ["TOCSIN_ALLOWED_PORTS=80,http", "65535"]),
+    ({"TOCSIN_ALLOWED_PORTS": "0"}, ["TOCSIN_ALLOWED_PORTS=0", "65535"]),
 ]
 
 

@@ -28,6 +28,9 @@ HOSTILE = [
     *("http://93.184.216.34:22/", "http://93.184.216.34:6379/", "http://93.184.216.34:25/", "http://two.example/"),
     *("http://rebind.example/", "http://metadata.example/", "ftp://93.184.216.34/", "gopher://93.184.216.34/"),
     *("file:///etc/passwd", "unix:///var/run/docker.sock"),
+    *("http://[fec0::1]/", "http://[3fff::1]/", "http://[5f00::1]/", "http://[64:ff9b:1::7f00:1]/", "http://192.88.99.1/"),
+    *("http://168.63.129.16/", "http://[2a00::5efe:a00:1]/", "http://[2a00::200:5efe:127.0.0.1]/"),
+    *("http://[::ffff:168.63.129.16]/", "http://[64:ff9b::a83f:8110]/"),
 ]  # fmt: skip
 NAMES = {
     "two.example": ["93.184.216.34", "10.0.0.1"],

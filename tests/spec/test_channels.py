@@ -56,12 +56,33 @@ def test_a_channel_is_made_and_its_secrets_are_never_shown(world: World, kind: s
         ("webhook", {"url": "file:///etc/passwd"}, "config.url"),
         ("webhook", {"url": "https://exa mple.com/"}, "config.url"),
         ("webhook", {"url": None}, "config.url"),
+        ("webhook", {"url": "https://a..example.com/"}, "config.url"),
+        ("webhook", {"url": f"https://{'a' * 64}.example.com/"}, "config.url"),
+        ("ntfy", {"token": "токен"}, "config.token"),
+        ("ntfy", {"token": "tk\x1b[0m"}, "config.token"),
     ],
 )
 def test_bad_settings_say_what_would_be_right(world: World, kind: str, config: dict[str, Any], field: str) -> None:
     draft = {"name": "a", "kind": kind, "config": {**DRAFTS.get(kind, {}), **config}}
     answer = world.admin.post("/api/channels", draft)
     assert (answer.status, answer.problem, answer.fields) == (422, "invalid", [field])
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("http://пример.рф/hook", "http://xn--e1afmkfd.xn--p1ai/hook"),
+        (
+            "https://hooks.example.com:8443/путь?q=да&r=%20",
+            "https://hooks.example.com:8443/%D0%BF%D1%83%D1%82%D1%8C?q=%D0%B4%D0%B0&r=%20",
+        ),
+        ("https://[2606:4700::1]/é", "https://[2606:4700::1]/%C3%A9"),
+        ("https://Hooks.Example.com/A?b={c}", "https://Hooks.Example.com/A?b={c}"),
+    ],
+)
+def test_an_address_in_any_script_is_kept_as_it_goes_out(world: World, given: str, kept: str) -> None:
+    answer = adds(world, "webhook", url=given)
+    assert answer.json["channel"]["config"]["url"] == kept
 
 
 def test_names_tell_channels_apart(world: World) -> None:
@@ -105,6 +126,18 @@ def test_a_removed_channel_is_gone_with_its_subscriptions(world: World) -> None:
     world.ada.files(severity="critical", source="monitoring")
     world.tells()
     assert world.receiver.came == []
+
+
+def test_the_same_subscription_is_there_once(world: World) -> None:
+    id = adds(world, "ntfy").json["channel"]["id"]
+    draft = {"channel_id": id, "severity": "high", "sources": ["monitoring", "partner"]}
+    made = world.admin.post("/api/subscriptions", draft)
+    assert made.status == 201
+    again = draft | {"severity": "high+", "sources": ["partner", "monitoring"]}
+    assert world.admin.post("/api/subscriptions", again).problem == "already-there"
+    assert world.admin.post("/api/subscriptions", draft | {"sources": []}).status == 201
+    assert world.admin.ask("DELETE", f"/api/subscriptions/{made.json['subscription']['id']}").status == 200
+    assert world.admin.post("/api/subscriptions", again).status == 201
 
 
 def test_a_subscription_ends(world: World) -> None:

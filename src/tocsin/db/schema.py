@@ -331,8 +331,14 @@ notification = Table(
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("settled_at", Moment),
     Column("reason", Text),
-    # Readers: the sender, who looks for what is due; an incident's deliveries; a channel's; who is carried by whom.
-    Index("ix_notification_due", "due_at", "id", **only("state IN ('waiting', 'sending')")),
+    # The one before it, of the same channel and incident: it is not sent before that one is settled.
+    Column("follows", Id),
+    # Of a mail that was not taken for everybody: who has it, who was refused, who is left (JSON).
+    Column("recipients", Text),
+    # Readers: the sender, who looks for what is due of a channel; an incident's deliveries; a channel's; who is carried
+    # by whom; who may go out when this one is settled.
+    Index("ix_notification_due", "channel_id", "follows", "due_at", "id", **only("state IN ('waiting', 'sending')")),
+    Index("ix_notification_follows", "follows", **only("follows IS NOT NULL")),
     Index("ix_notification_incident", "incident_id", "id"),
     Index("ix_notification_channel", "channel_id", "id"),
     Index("ix_notification_carried", "carried_by", **only("carried_by IS NOT NULL")),

@@ -6,7 +6,7 @@ from typing import Any
 
 from tocsin.access.model import Principal
 from tocsin.db.transaction import Actor, Happening, Writer, decided
-from tocsin.delivery import model, store
+from tocsin.delivery import model, outbox, store
 from tocsin.delivery.model import Channel, Subscription
 from tocsin.incidents import actions as incidents
 from tocsin.incidents import store as incident_store
@@ -109,7 +109,7 @@ def _remove_channel(tx: Writer, wish: RemoveChannel) -> Channel:
     before = model.in_use(store.one_channel(tx, wish.channel_id))
     store.change_channel(tx, before.id, {"removed_at": tx.now, "sealed": None})
     store.end_subscriptions(tx, channel_id=before.id)
-    store.end_waiting(tx, before.id, "the channel was removed")
+    outbox.end(tx, before.id, "the channel was removed")
     tx.tell(Happening("channel_removed", wish.by, refs={"channel": before.id}, request_id=wish.request_id))
     after = store.one_channel(tx, before.id)
     assert after is not None
@@ -121,6 +121,9 @@ def _subscribe(tx: Writer, wish: Subscribe) -> Subscription:
     to = store.one_channel(tx, wish.channel_id)
     if to is None or to.removed_at is not None:
         raise Invalid.field("channel_id", "is not a channel here; `GET /api/channels` lists them")
+    same = (to.id, severity, set(sources))
+    if any((each.channel_id, each.severity, set(each.sources)) == same for each in store.subscriptions(tx)):
+        raise AlreadyThere(f"`{to.name}` is subscribed to just this already; a second time would change nothing.")
     values = {"channel_id": wish.channel_id, "severity": severity, "created_at": tx.now}
     new = store.add_subscription(tx, values, sources)
     refs = {"channel": wish.channel_id, "subscription": new}

@@ -183,6 +183,7 @@ async def rotate_channel(call: Call) -> Answer:
     takes=SubscriptionDraft,
     gives=SubscriptionAnswer,
     status=201,
+    refuses=(errors.AlreadyThere,),
 )
 async def subscribe(call: Call) -> Answer:
     """Tell a channel of incidents from a severity on, of some sources or all."""

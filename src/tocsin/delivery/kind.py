@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from tocsin.delivery.model import Answer, Mail, Message, Request
 from tocsin.delivery.words import LANGUAGES
@@ -12,6 +12,8 @@ from tocsin.kit.errors import Invalid
 
 LONGEST_URL = 2000
 ODD = re.compile(r"[\s\x00-\x1f\x7f]")
+SAFE = "".join(map(chr, range(0x21, 0x7F)))  # ASCII stays as it was written
+TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,14 @@ def needed(given: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def token(given: Mapping[str, Any], name: str) -> str | None:
+    """A secret that goes out in a header, which takes nothing but visible ASCII."""
+    value = text(given, name, needed=False)
+    if value is not None and not TOKEN.fullmatch(value):
+        raise Invalid.field(f"config.{name}", "must be visible ASCII characters, as the other side gave it")
+    return value
+
+
 def language(given: Mapping[str, Any]) -> str:
     """In which language it is told."""
     value = text(given, "language", needed=False) or "en"
@@ -75,7 +85,7 @@ def language(given: Mapping[str, Any]) -> str:
 
 
 def url(given: Mapping[str, Any], name: str, usual: str | None = None) -> str:
-    """An address that may be sent to: http or https, a host, no user and password in it."""
+    """An address that may be sent to: http or https, a host, no user and password in it. As it goes out: in ASCII."""
     value = text(given, name, needed=usual is None) or usual or ""
     try:
         parts = urlsplit(value)
@@ -86,7 +96,21 @@ def url(given: Mapping[str, Any], name: str, usual: str | None = None) -> str:
         raise Invalid.field(f"config.{name}", "must be a URL that begins with http:// or https://")
     if parts.username is not None or parts.password is not None:
         raise Invalid.field(f"config.{name}", "must not hold a user or password: they would be shown")
-    return value
+    try:
+        return _ascii(value, parts)
+    except UnicodeError:
+        raise Invalid.field(f"config.{name}", "must name a host: labels of 1 to 63 characters") from None
+
+
+def _ascii(value: str, parts: SplitResult) -> str:
+    """The same address with its host as IDNA and everything else percent-encoded; raises `UnicodeError`."""
+    host = parts.hostname or ""
+    known = host if ":" in host else host.encode("idna").decode()
+    if value.isascii():
+        return value
+    at = f"[{known}]" if ":" in known else known
+    at += "" if parts.port is None else f":{parts.port}"
+    return quote(parts._replace(netloc=at).geturl(), safe=SAFE)
 
 
 def plain(status: int, body: bytes) -> Answer:

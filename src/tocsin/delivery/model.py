@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
+from tocsin.delivery.recipients import Recipients
 from tocsin.incidents.model import ENDED, RANK, SEVERITIES, SOURCES, Incident
 from tocsin.kit.errors import Invalid, NotFound
 
@@ -81,6 +82,8 @@ class Notification:
     attempts: int
     settled_at: datetime | None
     reason: str | None
+    follows: int | None = None  # of the same channel and incident; sent only after that one is settled
+    recipients: str | None = None  # of a mail that was not taken for everybody: see `recipients.py`
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,7 @@ class Mail:
     html: str
     message_id: str
     thread: str | None = None
+    recipients: Recipients = field(default_factory=Recipients)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,9 @@ class Answer:
     reason: str
     wait: float | None = None
     final: bool = False
+    silent: bool = False  # nobody was there, or nobody said anything
+    recipients: Recipients | None = None  # of a mail, where the server took it for some of them at least
+    moved_to: str | None = None  # the chat's new number, by which it is tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,33 +194,51 @@ def noticed(kind: str, changes: Mapping[str, Sequence[Any]]) -> tuple[str, str |
     return None
 
 
-def wants(subscription: Subscription, notice: Notice, severity: str, source: str) -> bool:
-    """Whether this is for this subscriber. Of a rise hears only who had not been told of the incident before it."""
+def wants(subscription: Subscription, notice: Notice, severity: str, source: str, *, told: bool) -> bool:
+    """Whether this is for this subscriber. Of a rise hears only who had not been told of the incident before it; of
+    the end whoever was `told` that there is one, even if it is less severe by now.
+    """
     if subscription.sources and source not in subscription.sources:
         return False
+    if told and notice.event in ("resolved", "reopened"):
+        return True
     least = RANK[subscription.severity]
     if notice.rose_from is not None and RANK[notice.rose_from] >= least:
         return False
     return RANK[severity] >= least
 
 
+def burst(until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
+    """When something of an event is due, and until when its burst lasts then: each message, a folded one too, opens
+    ten seconds in which the next one waits. `until` is the end that was known.
+    """
+    if until is None or until <= now:
+        return now, now + BURST
+    if until - now > BURST:  # a folded message goes out at the beginning of the last ten seconds
+        return until - BURST, until
+    return until, until + BURST
+
+
 def judged(answer: Answer, attempts: int, created_at: datetime, now: datetime, dice: random.Random) -> Verdict:
     """The one rule for every way out: done, again later, or never.
 
-    2xx is done. 429, 5xx and silence are tried again: as long after as the other side asks, else 5 s, 10 s, 20 s …
-    up to an hour, with jitter so that many do not come back at once; for 24 hours. Everything else is final.
+    2xx is done. 429, 5xx and silence are tried again: after 5 s, 10 s, 20 s … up to an hour, with jitter so that many
+    do not come back at once, or later where the other side asks for it; for 24 hours. Everything else is final.
     """
     status = answer.status
     if status is not None and 200 <= status < 300:
         return Verdict("sent", answer.reason, status)
-    if answer.final or (status is not None and status != 429 and status < 500):
+    refused = status is not None and status != 429 and status < 500
+    if answer.final or (refused and answer.moved_to is None):
         return Verdict("dead", answer.reason, status)
     longest = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(attempts - 1, 20))
-    wait = min(answer.wait, LONGEST_WAIT) if answer.wait is not None else dice.uniform(longest / 2, longest)
-    due_at = now + timedelta(seconds=wait)
-    if due_at - created_at > GIVE_UP_AFTER:
+    until = created_at + GIVE_UP_AFTER
+    due_at = now + timedelta(seconds=dice.uniform(longest / 2, longest))
+    if due_at > until:
         return Verdict("dead", f"given up after 24 hours: {answer.reason}", status)
-    return Verdict("again", answer.reason, status, due_at)
+    # Who asks for no wait, or for a time that has passed, gets ours: they would be asked without pause.
+    asked = now + timedelta(seconds=min(answer.wait or 0.0, GIVE_UP_AFTER.total_seconds()))
+    return Verdict("again", answer.reason, status, max(due_at, min(asked, until)))
 
 
 def waits(header: str | None, now: datetime) -> float | None:

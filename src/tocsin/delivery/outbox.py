@@ -1,18 +1,19 @@
-"""The outbox: what is to be told, written with the entry that causes it, leased to whoever sends it, settled.
+"""The outbox: what is to be told, written with the entry that causes it; what came of each attempt.
 
 `tell` is how entries get into the timeline of a serving process. Delivery is at least once: a lease that runs out is
-taken by somebody else, under the same message id.
+taken by somebody else, under the same message id. What a channel hears of one incident goes out in its order.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tocsin.db.transaction import CLOCK, Happening, Writer, decided
-from tocsin.delivery import model, store
-from tocsin.delivery.model import Notice, Notification, Subscription, Verdict
+from tocsin.delivery import model, recipients, store
+from tocsin.delivery.model import Answer, Channel, Notice, Notification, Subscription, Verdict
 from tocsin.kit.errors import AlreadyThere, NotFound, Problem
 from tocsin.timeline import log as timeline
 
@@ -26,36 +27,15 @@ class Settled:
     at: datetime
     verdict: Verdict
     milliseconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A process asks for work: not for `busy` channels, at most so many messages, and so many of each channel."""
-
-    busy: Mapping[int, int]  # messages in flight, by channel
-    most: int
-    most_of_one: int
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A message to be sent: the notification that leads it, and those that it carries."""
-
-    leader: Notification
-    carried: tuple[Notification, ...] = ()
-
-    @property
-    def attempt(self) -> int:
-        return self.leader.attempts + 1
-
-    @property
-    def incident_ids(self) -> list[int]:
-        return [each.incident_id for each in (self.leader, *self.carried) if each.incident_id is not None]
+    answer: Answer
 
 
 def tell(tx: Writer, told: Sequence[Happening]) -> None:
     """Writes what was told into the timeline, and for whoever wants to hear of it into the outbox."""
     ids = timeline.append(tx, told)
+    # Here the log's lock is held: whoever queues something behind a message sees it settled, or is seen by this.
+    if settled := _settled(told):
+        store.free(tx, settled)
     notices = _notices(told, ids)
     if notices and (wanted := store.subscriptions(tx)):
         _queue(tx, notices, wanted)
@@ -71,11 +51,6 @@ def retry(tx: Writer, wishes: Sequence[int]) -> list[Notification | Problem]:
     return decided(tx, wishes, _retry)
 
 
-def claim(tx: Writer, wishes: Sequence[Claim]) -> list[list[Claimed]]:
-    """What is due now, leased to this process; messages for people of the same event are folded into one."""
-    return [_claim(tx, wish) for wish in wishes]
-
-
 def settle(tx: Writer, wishes: Sequence[Settled]) -> list[None]:
     """Attempts are written down; who was told, and who could not be, stands in the timeline."""
     held = store.hold_notifications(tx, [wish.notification_id for wish in wishes])
@@ -87,45 +62,92 @@ def settle(tx: Writer, wishes: Sequence[Settled]) -> list[None]:
         if before.state == "sent" or (late and wish.verdict.outcome != "sent"):
             continue  # another process took over meanwhile: its word counts
         _settle(tx, wish, before, carried.get(before.id, []))
+        if wish.answer.moved_to is not None:
+            _follow(tx, before.channel_id, wish.answer.moved_to)
     return [None for _ in wishes]
 
 
-def release(tx: Writer, wishes: Sequence[None]) -> list[None]:
-    """Every lease ends: for a process that has just started and knows that it is alone."""
-    store.release(tx)
-    return [None for _ in wishes]
+def end(tx: Writer, channel_id: int, reason: str) -> None:
+    """What a removed channel was still to be told is not sent any more, which the timeline says."""
+    ended = store.unsettled(tx, channel_id)
+    values = {"state": "dead", "reason": reason, "settled_at": tx.now, "leased_until": None}
+    store.settle(tx, [each.id for each in ended], values)
+    for each in ended:
+        tx.tell(happened("not_notified", each))
+
+
+def _settled(told: Sequence[Happening]) -> list[int]:
+    return [each.refs["notification"] for each in told if each.kind in ("notified", "not_notified")]
 
 
 def _notices(told: Sequence[Happening], ids: Sequence[int]) -> list[Notice]:
-    """What somebody may want to hear of. A rise in the batch that opened the incident is part of the opening."""
+    """What somebody may want to hear of. Several rises in one batch are one, and part of an opening in it: whoever is
+    told is told of the severity that it has in the end.
+    """
     notices: list[Notice] = []
-    opened: set[int] = set()
+    risen: set[int] = set()
     for happening, id in zip(told, ids, strict=True):
-        if happening.incident_id is None:
+        incident_id, event = happening.incident_id, model.noticed(happening.kind, happening.changes)
+        if incident_id is None or event is None or (event[0] == "raised" and incident_id in risen):
             continue
-        event = model.noticed(happening.kind, happening.changes)
-        if event is None or (event[0] == "raised" and happening.incident_id in opened):
-            continue
-        if event[0] == "opened":
-            opened.add(happening.incident_id)
-        notices.append(Notice(id, happening.incident_id, *event))
+        if event[0] in ("opened", "raised"):
+            risen.add(incident_id)
+        notices.append(Notice(id, incident_id, *event))
     return notices
 
 
+Pair = tuple[Notice, Channel]
+
+
 def _queue(tx: Writer, notices: Sequence[Notice], wanted: Sequence[Subscription]) -> None:
-    facts = store.facts(tx, [notice.incident_id for notice in notices])
-    kinds = {each.id: each.kind for each in store.channels(tx)}
-    pairs: list[tuple[Notice, int]] = []
-    for notice in notices:
-        fits = [each.channel_id for each in wanted if model.wants(each, notice, *facts[notice.incident_id])]
-        machine = notice.event not in model.FOR_PEOPLE
-        pairs += [
-            (notice, id) for id in dict.fromkeys(fits) if id in kinds and (not machine or kinds[id] in model.MACHINES)
+    new = {notice.incident_id for notice in notices if notice.event == "opened"}
+    before = store.told_before(tx, sorted({notice.incident_id for notice in notices} - new))
+    pairs = _pairs(tx, notices, wanted, {each for each, (_, told) in before.items() if told})
+    if not pairs:
+        return
+    due = _bursts(tx, [(to.id, notice.event) for notice, to in pairs if to.kind not in model.MACHINES])
+    ahead = {each: last for each, (last, _) in before.items() if last is not None}
+    for some in _rounds(pairs):
+        places = [(to.id, notice.incident_id) for notice, to in some]
+        rows = [
+            _row(tx, to.id, notice, due.get((to.id, notice.event), tx.now), ahead.get(place))
+            for (notice, to), place in zip(some, places, strict=True)
         ]
-    if pairs:
-        people = {id for id, kind in kinds.items() if kind not in model.MACHINES}
-        due = _bursts(tx, [(id, notice.event) for notice, id in pairs if id in people])
-        store.queue(tx, [_row(tx, id, notice, due.get((id, notice.event), tx.now)) for notice, id in pairs])
+        ahead |= zip(places, store.queue(tx, rows), strict=True)
+
+
+def _pairs(
+    tx: Writer, notices: Sequence[Notice], wanted: Sequence[Subscription], told: Set[tuple[int, int]]
+) -> list[Pair]:
+    """Who hears of what, each once."""
+    facts = store.facts(tx, [notice.incident_id for notice in notices])
+    channels = {each.id: each for each in store.channels(tx)}
+    pairs: list[Pair] = []
+    for notice in notices:
+        severity, source = facts[notice.incident_id]
+        fits = dict.fromkeys(
+            each.channel_id
+            for each in wanted
+            if model.wants(each, notice, severity, source, told=(each.channel_id, notice.incident_id) in told)
+        )
+        to = [channels[id] for id in fits if id in channels]
+        pairs += [(notice, each) for each in to if each.kind in model.MACHINES or notice.event in model.FOR_PEOPLE]
+    return pairs
+
+
+def _rounds(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """In the same order, but each channel hears once of each incident in a round: what follows must know the id of
+    what it follows.
+    """
+    rounds: list[list[Pair]] = []
+    depth: Counter[tuple[int, int]] = Counter()
+    for notice, to in pairs:
+        place = (to.id, notice.incident_id)
+        if depth[place] == len(rounds):
+            rounds.append([])
+        rounds[depth[place]].append((notice, to))
+        depth[place] += 1
+    return rounds
 
 
 def _bursts(tx: Writer, wanted: Sequence[tuple[int, str]]) -> dict[tuple[int, str], datetime]:
@@ -136,16 +158,13 @@ def _bursts(tx: Writer, wanted: Sequence[tuple[int, str]]) -> dict[tuple[int, st
     due: dict[tuple[int, str], datetime] = {}
     known = store.bursts(tx) if wanted else {}
     for each in dict.fromkeys(wanted):
-        until = known.get(each)
-        if until is not None and until > tx.now:
-            due[each] = until
-        else:
-            due[each] = tx.now
-            store.begin_burst(tx, *each, tx.now + model.BURST, again=until is not None)
+        due[each], until = model.burst(known.get(each), tx.now)
+        if until != known.get(each):
+            store.begin_burst(tx, *each, until, again=each in known)
     return due
 
 
-def _row(tx: Writer, channel_id: int, notice: Notice | None, due_at: datetime) -> dict[str, Any]:
+def _row(tx: Writer, channel_id: int, notice: Notice | None, due_at: datetime, follows: int | None) -> dict[str, Any]:
     return {
         "channel_id": channel_id,
         "incident_id": None if notice is None else notice.incident_id,
@@ -155,48 +174,42 @@ def _row(tx: Writer, channel_id: int, notice: Notice | None, due_at: datetime) -
         "created_at": tx.now,
         "state": "waiting",
         "due_at": due_at,
+        "follows": follows,
     }
 
 
-def _claim(tx: Writer, wish: Claim) -> list[Claimed]:
-    full = [id for id, count in wish.busy.items() if count >= wish.most_of_one]
-    due = store.hold_due(tx, full, 10 * wish.most + 200)
-    people = {each.id for each in store.channels(tx) if each.kind not in model.MACHINES}
-    room = {each.channel_id: wish.most_of_one - wish.busy.get(each.channel_id, 0) for each in due}
-    groups: dict[Any, list[Notification]] = {}
-    for each in due:
-        fresh = each.channel_id in people and each.attempts == 0 and each.event != "test"
-        groups.setdefault((each.channel_id, each.event) if fresh else each.id, []).append(each)
-    taken: list[list[Notification]] = []
-    for group in groups.values():
-        if len(taken) < wish.most and room[group[0].channel_id] > 0:
-            room[group[0].channel_id] -= 1
-            taken.append(group)
-    if not taken:
-        return []
-    for leader, *others in taken:
-        if others:
-            store.carry(tx, leader.id, [each.id for each in others])
-    leaders = [group[0] for group in taken]
-    store.lease(tx, [each.id for each in leaders], tx.now + model.LEASE)
-    former = store.carried(tx, [each.id for each in leaders])
-    return [Claimed(each, tuple(former.get(each.id, ()))) for each in leaders]
-
-
 def _settle(tx: Writer, wish: Settled, before: Notification, carried: Sequence[Notification]) -> None:
-    verdict = wish.verdict
+    """Whatever becomes of a message becomes of those that it carries."""
+    verdict, others = wish.verdict, [each.id for each in carried]
+    values: dict[str, Any] = {"leased_until": None, "reason": verdict.reason}
+    mail = wish.answer.recipients or recipients.read(before.recipients)
+    if wish.answer.recipients is not None:
+        store.settle(tx, [before.id], {"recipients": mail.written})
     if verdict.outcome == "again":
-        values = {"state": "waiting", "due_at": verdict.due_at, "leased_until": None, "reason": verdict.reason}
-        store.settle(tx, [before.id], values)
+        store.settle(tx, [before.id], {**values, "state": "waiting", "due_at": verdict.due_at})
+        store.settle(tx, others, values)
         return
-    done = {"state": verdict.outcome, "settled_at": tx.now, "leased_until": None, "reason": verdict.reason}
-    store.settle(tx, [before.id], done)
-    if carried:
-        store.settle(tx, [each.id for each in carried], {"settled_at": tx.now})
-    kind = "notified" if verdict.outcome == "sent" else "not_notified"
+    values["settled_at"] = tx.now
+    store.settle(tx, [before.id], {**values, "state": verdict.outcome})
+    store.settle(tx, others, {**values, "state": "carried" if verdict.outcome == "sent" else "dead"})
     for each in (before, *carried):
-        refs = {"notification": each.id, "channel": each.channel_id}
-        tx.tell(Happening(kind, CLOCK, each.incident_id, refs=refs))
+        if verdict.outcome == "sent" or mail.taken:
+            tx.tell(happened("notified", each))
+        if verdict.outcome == "dead" or mail.refused:
+            tx.tell(happened("not_notified", each))
+
+
+def _follow(tx: Writer, channel_id: int, chat: str) -> None:
+    """The chat of a channel has another number, as its other side says."""
+    channel = store.one_channel(tx, channel_id)
+    if channel is not None and channel.removed_at is None and channel.config.get("chat") not in (None, chat):
+        store.change_channel(tx, channel.id, {"config": {**channel.config, "chat": chat}})
+        tx.tell(Happening("channel_changed", CLOCK, refs={"channel": channel.id}))
+
+
+def happened(kind: str, each: Notification) -> Happening:
+    """The entry that says what became of it; it also lets go what follows it."""
+    return Happening(kind, CLOCK, each.incident_id, refs={"notification": each.id, "channel": each.channel_id})
 
 
 def _delivery(wish: Settled) -> dict[str, Any]:
@@ -212,19 +225,26 @@ def _delivery(wish: Settled) -> dict[str, Any]:
 
 def _test(tx: Writer, channel_id: int) -> Notification:
     model.in_use(store.one_channel(tx, channel_id))
-    (new,) = store.queue(tx, [_row(tx, channel_id, None, tx.now)])
+    (new,) = store.queue(tx, [_row(tx, channel_id, None, tx.now, None)])
     return _notification(tx, new)
 
 
 def _retry(tx: Writer, notification_id: int) -> Notification:
-    before = store.hold_notifications(tx, [notification_id]).get(notification_id)
-    if before is None:
+    asked = store.one_notification(tx, notification_id)
+    if asked is None:
         raise NotFound("There is no notification with this id.")
-    model.in_use(store.one_channel(tx, before.channel_id))
-    if before.state != "dead":
-        raise AlreadyThere(f"The notification is `{before.state}`; only one that was given up is tried again.")
-    store.settle(tx, [before.id], {"state": "waiting", "due_at": tx.now, "settled_at": None})
-    return _notification(tx, before.id)
+    model.in_use(store.one_channel(tx, asked.channel_id))
+    leader_id = asked.carried_by or asked.id
+    leader = store.hold_notifications(tx, [leader_id])[leader_id]
+    if leader.state != "dead":
+        raise AlreadyThere(f"The notification is `{leader.state}`; only one that was given up is tried again.")
+    values: dict[str, Any] = {"state": "waiting", "due_at": tx.now, "settled_at": None}
+    if leader.recipients is not None:
+        values["recipients"] = recipients.read(leader.recipients).once_more().written
+    store.settle(tx, [leader.id], values)
+    carried = store.carried(tx, [leader.id]).get(leader.id, [])
+    store.settle(tx, [each.id for each in carried], {"state": "carried", "settled_at": None})
+    return _notification(tx, asked.id)
 
 
 def _notification(tx: Writer, id: int) -> Notification:

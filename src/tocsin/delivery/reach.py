@@ -28,7 +28,7 @@ def missing(settings: Settings, kinds: Collection[str]) -> list[str]:
 def must_be_allowed(config: Mapping[str, Any], settings: Settings) -> None:
     """Raises `Invalid` where the guard could never let anything out to there; names are looked up only then."""
     # Only here: the way out brings an HTTP client along, which the short commands should not wait for.
-    from tocsin.delivery.transport import allowed, outside
+    from tocsin.delivery.addresses import allowed, outside
 
     if "url" not in config:
         return

@@ -17,10 +17,11 @@ import structlog
 from tocsin.access.model import ENVIRONMENT
 from tocsin.db.engine import Database
 from tocsin.db.transaction import Reader
-from tocsin.delivery import links, model, outbox, store
+from tocsin.delivery import claiming, links, model, outbox, recipients, store
 from tocsin.delivery.channels import KINDS
+from tocsin.delivery.claiming import Claimed, Load
 from tocsin.delivery.model import Answer, Channel, Mail, Message, Notification, Verdict
-from tocsin.delivery.outbox import Claim, Claimed, Settled
+from tocsin.delivery.outbox import Settled
 from tocsin.delivery.transport import Way
 from tocsin.incidents import store as incidents
 from tocsin.incidents.model import Incident
@@ -34,8 +35,6 @@ from tocsin.timeline import store as timeline
 
 log = structlog.get_logger("tocsin.delivery")
 
-IN_FLIGHT = 64  # messages at once, of this process
-OF_ONE = 4  # of one channel: a slow or dead target takes no more
 LOOK = 0.25  # seconds between two looks without a hint
 LAST_WAIT = 3.0  # seconds that a stop allows messages in flight
 
@@ -50,6 +49,7 @@ class Sender:
         self._way = Way(settings, db.clock)
         self._dice = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._busy: Counter[int] = Counter()
+        self._silent: dict[int, None] = {}  # channels that gave no answer the last time, longest ago first
         self._tasks: set[asyncio.Task[None]] = set()
         self.nudge = Nudge()
         db.after_commit(self.nudge.give)
@@ -63,6 +63,11 @@ class Sender:
     def in_flight(self) -> int:
         """Messages that are being sent."""
         return len(self._tasks)
+
+    @property
+    def load(self) -> Load:
+        """What is in flight, by channel."""
+        return Load({id: count for id, count in self._busy.items() if count}, tuple(self._silent))
 
     async def once(self) -> None:
         """Loop: wait for a hint, then take what is due until there is nothing more to take."""
@@ -84,11 +89,10 @@ class Sender:
         await self._way.close()
 
     async def _took_some(self) -> bool:
-        room = IN_FLIGHT - len(self._tasks)
-        full = [channel_id for channel_id, count in self._busy.items() if count >= OF_ONE]
-        if room <= 0 or not await self._db.read(store.anything_due, self._db.clock(), full):
+        load = self.load
+        if not await self._db.read(store.anything_due, self._db.clock(), load.full):
             return False
-        claimed: list[Claimed] = await self._db.write(outbox.claim, Claim(dict(self._busy), room, OF_ONE))
+        claimed: list[Claimed] = await self._db.write(claiming.claim, load)
         for each in claimed:
             self._busy[each.leader.channel_id] += 1
             task = asyncio.create_task(self._deliver(each), name="deliver")
@@ -101,11 +105,15 @@ class Sender:
         began = time.perf_counter()
         try:
             channel, found = await self._db.read(_what_it_needs, leader.channel_id, claimed.incident_ids)
-            answer = await self._send(claimed, channel, found)
+            answer = await self._answered(claimed, channel, found)
+            self._silent.pop(leader.channel_id, None)
+            if answer.silent:
+                self._silent[leader.channel_id] = None
             now = self._db.clock()
             verdict = model.judged(answer, claimed.attempt, leader.created_at, now, self._dice)
             milliseconds = round((time.perf_counter() - began) * 1000)
-            await self._db.write(outbox.settle, Settled(leader.id, claimed.attempt, now, verdict, milliseconds))
+            settled = Settled(leader.id, claimed.attempt, now, verdict, milliseconds, answer)
+            await self._db.write(outbox.settle, settled)
             _figures(channel, claimed, verdict, now)
         except Problem as problem:
             # The database is away: the lease runs out, and the message is sent again under the same id.
@@ -113,6 +121,18 @@ class Sender:
         finally:
             self._busy[leader.channel_id] -= 1
             self.nudge.give()
+
+    async def _answered(self, claimed: Claimed, channel: Channel | None, found: Sequence[Incident]) -> Answer:
+        try:
+            return await self._send(claimed, channel, found)
+        except Problem:
+            raise
+        except Exception as problem:
+            # Whatever went wrong here, somebody waits to be told: it is an attempt like any other, seen in the log,
+            # tried again and given up. Let through, it would be sent again with each lease that runs out, for ever.
+            reason = f"a fault of Tocsin's own: {type(problem).__name__}"
+            log.exception("a message could not be made", notification=claimed.leader.id, reason=reason)
+            return Answer(None, reason)
 
     async def _send(self, claimed: Claimed, channel: Channel | None, found: Sequence[Incident]) -> Answer:
         if channel is None or channel.removed_at is not None:
@@ -127,12 +147,13 @@ class Sender:
             message = replace(message, was=await self._db.read(_severity_before, claimed.leader))
         out = kind.render(message, channel.config, secrets)
         if isinstance(out, Mail):
-            return await self._way.mail(out, model.DEADLINE)
+            known = recipients.read(claimed.leader.recipients)
+            return await self._way.mail(replace(out, recipients=known), model.DEADLINE)
         answer, body = await self._way.send(out, model.DEADLINE)
         if answer.status is None or 200 <= answer.status < 300:
             return answer
         own = kind.answered(answer.status, body)
-        return Answer(own.status, own.reason, own.wait if own.wait is not None else answer.wait, own.final)
+        return own if own.wait is not None else replace(own, wait=answer.wait)
 
     def _message(self, claimed: Claimed, channel: Channel, found: Sequence[Incident]) -> Message:
         """What is said: the incidents as they are now, worst first."""

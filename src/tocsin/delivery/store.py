@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import Select, and_, bindparam, case, func, literal_column, not_, or_, select, update
 
 from tocsin.db.schema import burst, channel, delivery, incident, notification, subscription, telegram_bot
 from tocsin.db.transaction import Reader, Writer
@@ -86,17 +86,21 @@ def queue(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> list[int]:
     return tx.insert(notification, rows)
 
 
-def anything_due(reader: Reader, now: datetime, busy: Sequence[int] = ()) -> bool:
-    """Whether a message waits to be sent by a channel that is not busy."""
-    statement = ANYTHING_DUE if not busy else ANYTHING_DUE.where(notification.c.channel_id.not_in(list(busy)))
-    return reader.row(statement, {"now": now}) is not None
+def anything_due(reader: Reader, now: datetime, full: Sequence[int] = ()) -> bool:
+    """Whether a message waits to be sent by a channel that is not full."""
+    return reader.row(_channels_due(reader, full).limit(1), {"now": now}) is not None
 
 
-def hold_due(tx: Writer, busy: Sequence[int], limit: int) -> list[Notification]:
-    """What is due, longest first, of channels that are not busy; what another process holds is left to it."""
-    statement = DUE if not busy else DUE.where(notification.c.channel_id.not_in(list(busy)))
-    rows = tx.rows(tx.locked(statement, notification, skip=True), {"now": tx.now, "limit": limit})
-    return [Notification(*row) for row in rows]
+def hold_channels_due(tx: Writer, full: Sequence[int]) -> list[Channel]:
+    """Channels that have something due and are not full; those that another process takes from are left to it."""
+    rows = tx.rows(tx.locked(_channels_due(tx, full), channel, skip=True), {"now": tx.now})
+    return [_channel(row) for row in rows]
+
+
+def hold_due(tx: Writer, channel_id: int, limit: int) -> list[Notification]:
+    """What is due of a channel, longest first; what another process holds is left to it."""
+    values = {"now": tx.now, "channel": channel_id, "limit": limit}
+    return [Notification(*row) for row in tx.rows(tx.locked(DUE, notification, skip=True), values)]
 
 
 def hold_notifications(tx: Writer, ids: Sequence[int]) -> dict[int, Notification]:
@@ -111,10 +115,13 @@ def lease(tx: Writer, ids: Sequence[int], until: datetime) -> None:
     tx.run(statement.values(state="sending", leased_until=until, attempts=notification.c.attempts + 1))
 
 
-def carry(tx: Writer, leader: int, ids: Sequence[int]) -> None:
-    """These are told by the message of another."""
-    statement = update(notification).where(tx.any_of(notification.c.id, ids))
-    tx.run(statement.values(state="carried", carried_by=leader))
+def carry_all_due(tx: Writer, leader: Notification) -> None:
+    """Whatever else is due of this event and was never tried is told by this message: one statement, however many."""
+    mates = (IS_DUE, notification.c.event == leader.event, notification.c.attempts == 0)
+    statement = update(notification).where(
+        notification.c.channel_id == leader.channel_id, notification.c.id != leader.id, *mates
+    )
+    tx.run(statement.values(state="carried", carried_by=leader.id), {"now": tx.now})
 
 
 def carried(reader: Reader, leaders: Sequence[int]) -> dict[int, list[Notification]]:
@@ -130,19 +137,32 @@ def carried(reader: Reader, leaders: Sequence[int]) -> dict[int, list[Notificati
 
 def settle(tx: Writer, ids: Sequence[int], values: Mapping[str, Any]) -> None:
     """New values for some notifications."""
+    if not ids:
+        return
     tx.run(update(notification).where(tx.any_of(notification.c.id, ids)).values(values))
+
+
+def free(tx: Writer, ids: Sequence[int]) -> None:
+    """What had to wait for these may go out."""
+    tx.run(update(notification).where(tx.any_of(notification.c.follows, ids)).values(follows=None))
 
 
 def release(tx: Writer) -> None:
     """Every lease ends: for a process that knows that it is alone."""
-    tx.run(update(notification).where(notification.c.state == "sending").values(leased_until=None))
+    tx.run(update(notification).where(OPEN, notification.c.leased_until.is_not(None)).values(leased_until=None))
 
 
-def end_waiting(tx: Writer, channel_id: int, reason: str) -> None:
-    """What a removed channel was still to be told is not sent any more."""
-    open_ones = notification.c.state.in_(UNDER_WAY)
-    statement = update(notification).where(notification.c.channel_id == channel_id, open_ones)
-    tx.run(statement.values(state="dead", reason=reason, settled_at=tx.now, leased_until=None))
+def unsettled(reader: Reader, channel_id: int) -> list[Notification]:
+    """What a channel is still to be told, by a message of its own or by another's."""
+    rows = reader.rows(UNSETTLED, {"channel": channel_id})
+    return [Notification(*row) for row in rows]
+
+
+def told_before(reader: Reader, incident_ids: Sequence[int]) -> dict[tuple[int, int], tuple[int | None, bool]]:
+    """By channel and incident: the last notification that is not settled, and whether it was told that there is one."""
+    statement = TOLD_BEFORE.where(reader.any_of(notification.c.incident_id, incident_ids))
+    rows = reader.rows(statement) if incident_ids else ()
+    return {(row.channel_id, row.incident_id): (row.ahead, bool(row.told)) for row in rows}
 
 
 def add_deliveries(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -181,9 +201,11 @@ def waiting(reader: Reader) -> int:
     return 0 if row is None else int(row.waiting)
 
 
-def bot(reader: Reader, bot_id: int) -> Any | None:
-    """How far a Telegram bot's updates are read, and by whom: `next_update`, `leased_by`, `leased_until`."""
-    return reader.row(BOT, {"bot": bot_id})
+def hold_bot(tx: Writer, bot_id: int) -> Any | None:
+    """How far a Telegram bot's updates are read, and by whom (`next_update`, `leased_by`, `leased_until`), held against
+    other writers: of two processes that look at once both would ask.
+    """
+    return tx.row(tx.locked(BOT, telegram_bot), {"bot": bot_id})
 
 
 def save_bot(tx: Writer, bot_id: int, values: Mapping[str, Any], *, new: bool) -> None:
@@ -201,6 +223,10 @@ def _newest(reader: Reader, column: Any, id: int, before: int | None, limit: int
     return [Notification(*row) for row in reader.rows(statement, {"of": id})]
 
 
+def _channels_due(reader: Reader, full: Sequence[int]) -> Select[Any]:
+    return CHANNELS_DUE.where(not_(reader.any_of(channel.c.id, full)))
+
+
 def _channel(row: Any) -> Channel:
     return Channel(row.id, row.name, row.kind, json.loads(row.config), row.sealed, row.created_at, row.removed_at)
 
@@ -216,13 +242,32 @@ SUBSCRIPTIONS = select(subscription).where(subscription.c.removed_at.is_(None)).
 ONE_SUBSCRIPTION = select(subscription).where(subscription.c.id == bindparam("id"))
 FACTS = select(incident.c.id, incident.c.severity, incident.c.source)
 NOTIFICATIONS: Select[Any] = select(notification)
-OPEN = notification.c.state.in_(UNDER_WAY)
+# Written out and not bound: only so do both engines see that the index of open ones serves.
+OPEN = notification.c.state.in_([literal_column(f"'{state}'") for state in UNDER_WAY])
 IS_DUE = and_(
     OPEN,
+    notification.c.follows.is_(None),
     notification.c.due_at <= bindparam("now"),
     or_(notification.c.leased_until.is_(None), notification.c.leased_until <= bindparam("now")),
 )
-ANYTHING_DUE = select(notification.c.id).where(IS_DUE).limit(1)
-DUE = NOTIFICATIONS.where(IS_DUE).order_by(notification.c.due_at, notification.c.id).limit(bindparam("limit"))
+# One look into the index for each channel: a dead target's backlog is not walked to find another's message.
+CHANNELS_DUE = CHANNELS.where(
+    select(notification.c.id).where(notification.c.channel_id == channel.c.id, IS_DUE).exists()
+)
+DUE = (
+    NOTIFICATIONS.where(notification.c.channel_id == bindparam("channel"), IS_DUE)
+    .order_by(notification.c.due_at, notification.c.id)
+    .limit(bindparam("limit"))
+)
+UNSETTLED = NOTIFICATIONS.where(
+    notification.c.channel_id == bindparam("channel"), notification.c.settled_at.is_(None)
+).order_by(notification.c.id)
+HEARD_OF = and_(notification.c.event.in_(("opened", "raised", "reopened")), notification.c.state != "dead")
+TOLD_BEFORE = select(
+    notification.c.channel_id,
+    notification.c.incident_id,
+    func.max(case((notification.c.settled_at.is_(None), notification.c.id))).label("ahead"),
+    func.max(case((HEARD_OF, 1), else_=0)).label("told"),
+).group_by(notification.c.channel_id, notification.c.incident_id)
 WAITING = select(func.count().label("waiting")).select_from(notification).where(OPEN)
 BOT = select(telegram_bot).where(telegram_bot.c.bot_id == bindparam("bot"))

@@ -1,14 +1,12 @@
 """The way out: HTTP through a guard that no address gets round, and mail.
 
-A channel's address is a user's input. Every address that a name resolves to is checked, the connection goes to the
-very address that was checked, nothing is redirected, and no proxy, cookie or password of the environment comes along.
+A channel's address is a user's input: see `addresses.py`. Nothing is redirected, and no proxy, cookie or password of
+the environment comes along.
 """
 
 import asyncio
-import ipaddress
-import socket
 import ssl
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -19,7 +17,9 @@ from urllib.parse import unquote, urlsplit
 
 import httpcore2
 
+from tocsin.delivery.addresses import Allowed, Guard, Refused, allowed
 from tocsin.delivery.model import Answer, Mail, Request, waits
+from tocsin.delivery.recipients import Recipients
 from tocsin.incidents.model import cut
 from tocsin.kit.clock import Clock
 from tocsin.settings import Settings
@@ -28,97 +28,30 @@ if TYPE_CHECKING:
     import aiosmtplib
 
 MOST_READ = 64 * 1024  # bytes of an answer that are looked at
-MOST_CONNECTIONS = 64
+MOST_CONNECTIONS = 512  # more than `claiming.IN_FLIGHT` and all bots: nobody waits for a connection of another
 LONGEST_REASON = 200
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
+LONGEST_LIST = 2000  # of addresses that a mail was refused for, each with what was said
+GOODBYE = 1.0  # seconds that a mail server gets for its last word
 SMTP_PORTS = {"smtp": 587, "smtps": 465}
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+# Whatever a request may end with instead of an answer.
+LOST = (
+    Refused,
+    TimeoutError,
+    OSError,
+    httpcore2.TimeoutException,
+    httpcore2.NetworkError,
+    httpcore2.ProtocolError,
+    httpcore2.UnsupportedProtocol,
+)
 
 
-class Refused(Exception):
-    """The guard lets nothing out to there; the message says why and holds no address."""
+@dataclass(slots=True)
+class Heard:
+    """What the other side has said so far."""
 
-
-@dataclass(frozen=True, slots=True)
-class Allowed:
-    """What the settings allow beyond the open internet; `ports` None means any."""
-
-    hosts: frozenset[str]
-    networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-    ports: frozenset[int] | None
-
-    def host(self, name: str) -> bool:
-        return name.rstrip(".").lower() in self.hosts
-
-    def address(self, address: Address) -> bool:
-        return any(address in network for network in self.networks)
-
-
-def allowed(settings: Settings) -> Allowed:
-    """The settings' lists, read."""
-    hosts, networks = set(), []
-    for each in filter(None, (part.strip() for part in settings.allowed_targets.split(","))):
-        try:
-            networks.append(ipaddress.ip_network(each, strict=False))
-        except ValueError:
-            hosts.add(each.rstrip(".").lower())
-    ports = [part.strip() for part in settings.allowed_ports.split(",") if part.strip()]
-    return Allowed(frozenset(hosts), tuple(networks), None if "*" in ports else frozenset(map(int, ports)))
-
-
-def outside(address: Address) -> bool:
-    """Whether this is a plain address of the open internet. Addresses wrapped in addresses are unwrapped."""
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return outside(address.ipv4_mapped)
-        if address.sixtofour is not None or address.teredo is not None or address.scope_id is not None:
-            return False
-        if address in NAT64:
-            return outside(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-        if int(address) >> 32 == 0:  # the old form of an IPv4 address in IPv6
-            return False
-    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
-
-
-class Guard(httpcore2.AsyncNetworkBackend):
-    """Opens connections to checked addresses only."""
-
-    def __init__(self, allow: Allowed) -> None:
-        self._allow = allow
-        self._inner = httpcore2.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the library's own signature
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        """To the first of the addresses, if all of them may be connected to."""
-        if self._allow.ports is not None and port not in self._allow.ports:
-            raise Refused(f"port {port} is not one of TOCSIN_ALLOWED_PORTS")
-        found = await self._resolved(host, port)
-        if not self._allow.host(host):
-            for each in found:
-                if not outside(each) and not self._allow.address(each):
-                    raise Refused("it leads into a private network; TOCSIN_ALLOWED_TARGETS can allow it")
-        return await self._inner.connect_tcp(str(found[0]), port, timeout, local_address, socket_options)
-
-    async def _resolved(self, host: str, port: int) -> list[Address]:
-        try:
-            rows = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            raise httpcore2.ConnectError("its name is not known") from None
-        return list(dict.fromkeys(ipaddress.ip_address(row[4][0]) for row in rows))
-
-    async def connect_unix_socket(self, *args: Any, **more: Any) -> httpcore2.AsyncNetworkStream:
-        """Never."""
-        raise Refused("only HTTP over TCP")
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    answer: Answer | None = None
+    body: bytes = b""
 
 
 class Way:
@@ -145,37 +78,32 @@ class Way:
             network_backend=Guard(self.allow),
         )
 
-    async def send(self, request: Request, deadline: float) -> tuple[Answer, bytes]:
-        """What the other side said, and the beginning of its body. Raises nothing."""
+    async def send(self, request: Request, deadline: float, most: int = MOST_READ) -> tuple[Answer, bytes]:
+        """What the other side said, and the beginning of its body: at most so many bytes. Raises nothing.
+
+        A status that came counts, whatever becomes of the body: who said 200 and then stalls has taken the message.
+        """
+        heard = Heard()
         try:
             async with asyncio.timeout(deadline):
-                return await self._sent(request, deadline)
-        except Refused as why:
-            return Answer(None, f"not sent: {why}", final=True), b""
-        except (TimeoutError, httpcore2.TimeoutException):
-            return Answer(None, f"no answer within {deadline:g} seconds"), b""
-        except (httpcore2.ConnectError, OSError) as problem:
-            # Neither holds the address; the one of TLS says what is wrong with the certificate.
-            return Answer(None, cut(f"no connection: {problem}", LONGEST_REASON)), b""
-        except httpcore2.UnsupportedProtocol:
-            return Answer(None, "not sent: only http and https", final=True), b""
-        except (httpcore2.NetworkError, httpcore2.ProtocolError):
-            return Answer(None, "the connection broke off"), b""
+                await self._hear(heard, request, deadline, most)
+        except LOST as problem:
+            return heard.answer or _lost(problem, deadline), heard.body
+        return heard.answer or Answer(None, "the connection broke off", silent=True), heard.body
 
-    async def _sent(self, request: Request, deadline: float) -> tuple[Answer, bytes]:
+    async def _hear(self, heard: Heard, request: Request, deadline: float, most: int) -> None:
         headers: list[tuple[bytes | str, bytes | str]] = [("user-agent", "Tocsin"), *request.headers.items()]
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), deadline)
-        body = b""
         async with self._pool.stream(
             request.method, request.url, headers=headers, content=request.body, extensions={"timeout": timeouts}
         ) as response:
+            wait = next((value for name, value in response.headers if name.lower() == b"retry-after"), None)
+            seconds = None if wait is None else waits(wait.decode("latin-1"), self._clock())
+            heard.answer = Answer(response.status, f"it answered {response.status}", seconds)
             async for piece in response.aiter_stream():
-                body += piece
-                if len(body) >= MOST_READ:
+                heard.body = (heard.body + piece)[:most]
+                if len(heard.body) == most:
                     break
-        wait = next((value for name, value in response.headers if name.lower() == b"retry-after"), None)
-        seconds = None if wait is None else waits(wait.decode("latin-1"), self._clock())
-        return Answer(response.status, f"it answered {response.status}", seconds), body[:MOST_READ]
 
     async def mail(self, mail: Mail, deadline: float) -> Answer:
         """What the mail server said. Raises nothing."""
@@ -183,16 +111,28 @@ class Way:
 
         if self._settings.smtp_url is None or self._settings.mail_from is None:
             return Answer(None, "not sent: TOCSIN_SMTP_URL and TOCSIN_MAIL_FROM say how mail goes out")
+        whom = mail.recipients.whom(mail.to)
+        said: dict[str, tuple[int, str]] = {}
+        client = aiosmtplib.SMTP(**self._smtp(deadline))
         try:
             async with asyncio.timeout(deadline):
-                await aiosmtplib.send(written(mail, self._settings.mail_from, self._clock), **self._smtp(deadline))
+                await client.connect()
+                message = written(mail, self._settings.mail_from, self._clock)
+                found, _ = await client.send_message(message, recipients=whom)
+            said |= {each: (response.code, response.message) for each, response in found.items()}
+            # Whatever becomes of it, the mail was taken: a server that stalls here must not be sent it again.
+            with suppress(aiosmtplib.SMTPException, OSError, TimeoutError):
+                async with asyncio.timeout(GOODBYE):
+                    await client.quit()
         except aiosmtplib.SMTPRecipientsRefused as problem:
-            return _mail_refused(problem.recipients[0])
+            said |= {each.recipient: (each.code, each.message) for each in problem.recipients}
         except aiosmtplib.SMTPResponseException as problem:
             return _mail_refused(problem)
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as problem:
-            return Answer(None, f"the mail server cannot be reached: {type(problem).__name__}")
-        return Answer(250, "the mail server took it")
+            return Answer(None, f"the mail server cannot be reached: {type(problem).__name__}", silent=True)
+        finally:
+            client.close()
+        return _mail_taken(mail.recipients.after(whom, said))
 
     def _smtp(self, deadline: float) -> dict[str, Any]:
         assert self._settings.smtp_url is not None
@@ -227,6 +167,26 @@ def written(mail: Mail, sender: str, clock: Clock) -> EmailMessage:
     message.set_content(mail.text)
     message.add_alternative(mail.html, subtype="html")
     return message
+
+
+def _lost(problem: BaseException, deadline: float) -> Answer:
+    """Why there is no answer. No reason holds an address; the one of TLS says what is wrong with the certificate."""
+    if isinstance(problem, Refused):
+        return Answer(None, f"not sent: {problem}", final=True)
+    if isinstance(problem, TimeoutError | httpcore2.TimeoutException):
+        return Answer(None, f"no answer within {deadline:g} seconds", silent=True)
+    if isinstance(problem, httpcore2.UnsupportedProtocol):
+        return Answer(None, "not sent: only http and https", final=True)
+    if isinstance(problem, httpcore2.ConnectError | OSError):
+        return Answer(None, cut(f"no connection: {problem}", LONGEST_REASON), silent=True)
+    return Answer(None, "the connection broke off", silent=True)
+
+
+def _mail_taken(after: Recipients) -> Answer:
+    """Done when nobody is left; given up when nobody ever had it."""
+    done = bool(after.taken) and not after.left
+    final = not after.taken and not after.left
+    return Answer(250 if done else None, cut(after.reason, LONGEST_LIST), final=final, recipients=after)
 
 
 def _mail_refused(problem: "aiosmtplib.SMTPResponseException") -> Answer:

@@ -39,7 +39,7 @@ class Ntfy:
         if not TOPIC.fullmatch(topic):
             raise Invalid.field("config.topic", "must be 1 to 64 letters, digits, `_` or `-`")
         config = {"topic": topic, "url": kind.url(given, "url", USUAL).rstrip("/"), "language": kind.language(given)}
-        token = kind.text(given, "token", needed=False)
+        token = kind.token(given, "token")
         return Prepared(config, {} if token is None else {"token": token})
 
     def render(self, message: Message, config: Mapping[str, Any], secrets: Mapping[str, Any]) -> Request:

@@ -20,6 +20,7 @@ TOKEN = re.compile(r"([0-9]{1,18}):[A-Za-z0-9_-]{30,60}")
 CHAT = re.compile(r"-?[0-9]{1,18}|@[A-Za-z0-9_]{4,64}")
 UPDATES = ("polling", "webhook", "off")
 LONGEST_TEXT = 3500  # Telegram takes 4,096 after its own counting of entities
+LONGEST_WAIT = 10**9  # seconds: a number of any length is JSON
 LONGEST_BUTTON = 64  # bytes of a button's data
 
 
@@ -62,11 +63,14 @@ class Telegram:
         try:
             said = json.loads(body)
             why, parameters = str(said.get("description") or ""), said.get("parameters") or {}
-            wait = parameters.get("retry_after")
+            wait, moved = parameters.get("retry_after"), parameters.get("migrate_to_chat_id")
         except (ValueError, AttributeError, RecursionError):
             return kind.plain(status, body)
         reason = f"it answered {status}: {cut(why, 150)}" if why else f"it answered {status}"
-        return Answer(status, reason, float(wait) if isinstance(wait, int) and wait > 0 else None)
+        seconds = float(min(wait, LONGEST_WAIT)) if isinstance(wait, int) and wait > 0 else None
+        # A group that became a supergroup has another number from then on.
+        chat = str(moved) if isinstance(moved, int) and CHAT.fullmatch(str(moved)) else None
+        return Answer(status, f"{reason} (now {chat})" if chat else reason, seconds, moved_to=chat)
 
 
 def called(method: str, body: Mapping[str, Any], secrets: Mapping[str, Any]) -> Request:

@@ -12,6 +12,7 @@ from tocsin.delivery.model import Answer, Message, Request
 from tocsin.kit.clock import rfc3339
 
 SECRET_BYTES = 32
+MOST_FORMER = 4  # secrets that are still good beside the newest: each makes every message's header longer
 
 
 class Webhook:
@@ -50,14 +51,21 @@ def new_secret() -> str:
 
 
 def rotated(secrets: Mapping[str, Any], until: datetime) -> dict[str, Any]:
-    """A new secret; until then each message is signed with the old one too."""
-    return {"secret": new_secret(), "former": secrets["secret"], "former_until": until.timestamp()}
+    """A new secret; until then each message is signed with the old one too, and with those that are still good."""
+    former = [*_former(secrets), [secrets["secret"], until.timestamp()]]
+    return {"secret": new_secret(), "former": former[-MOST_FORMER:]}
 
 
 def good_secrets(secrets: Mapping[str, Any], at: datetime) -> list[str]:
     """The secrets that a message is signed with at this time."""
-    former = [secrets["former"]] if secrets.get("former_until", 0) > at.timestamp() and secrets["former"] else []
-    return [secrets["secret"], *former]
+    return [secrets["secret"], *(each for each, until in reversed(_former(secrets)) if until > at.timestamp())]
+
+
+def _former(secrets: Mapping[str, Any]) -> list[list[Any]]:
+    """Secrets before this one, oldest first, and until when each is good."""
+    former = secrets.get("former", [])
+    # Written before a second rotation within the overlap kept the first.
+    return [[former, secrets["former_until"]]] if isinstance(former, str) else former
 
 
 WEBHOOK = Webhook()
