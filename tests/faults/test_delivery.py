@@ -34,11 +34,11 @@ class Target:
         self._server = Quiet(("127.0.0.1", 0), type("Handler", (Taker,), {"target": self}))
 
     def luck(self, message: str) -> float:
-        """Four troubles are enough for one message: the fifth wait is longer than a test should last."""
+        """Two troubles are enough for one message: after each it waits twice as long as before."""
         with self._lock:
             self.seen += 1
             self._troubled[message] += 1
-            return self._dice.random() if self._trouble and self._troubled[message] <= 4 else 1.0
+            return self._dice.random() if self._trouble and self._troubled[message] <= 2 else 1.0
 
     def takes(self, incident: int, message: str) -> None:
         with self._lock:

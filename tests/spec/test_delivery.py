@@ -247,7 +247,11 @@ def test_a_trickle_is_one_message_in_ten_seconds(world: World) -> None:
         world.tells()
         world.clock.forward(seconds=1)
     world.tells()
-    assert world.phone.texts == ["New: number 0", "9 new incidents", *["10 new incidents"] * 2]
+    assert world.phone.texts == [
+        "MEDIUM: number 0",
+        "9 new incidents, worst: MEDIUM",
+        *["10 new incidents, worst: MEDIUM"] * 2,
+    ]
 
 
 def test_a_burst_of_thousands_is_one_message(world: World) -> None:
@@ -259,7 +263,7 @@ def test_a_burst_of_thousands_is_one_message(world: World) -> None:
         assert world.ada.post("/api/incidents/batch", {"incidents": drafts}).status == 200
     world.clock.forward(seconds=10)
     world.tells()
-    assert world.phone.texts == ["New: the first", "3000 new incidents"]
+    assert world.phone.texts == ["MEDIUM: the first", "3000 new incidents, worst: MEDIUM"]
 
 
 def test_what_came_and_went_within_a_burst_is_told_in_its_order(world: World) -> None:
@@ -269,7 +273,7 @@ def test_what_came_and_went_within_a_burst_is_told_in_its_order(world: World) ->
     for number in range(3):
         world.ada.moves(world.ada.filed(f"number {number}")["id"], "resolved")
     world.tells()
-    assert world.phone.texts == ["New: the first"]
+    assert world.phone.texts == ["MEDIUM: the first"]
     world.clock.forward(seconds=10)
     world.tells()
     assert world.phone.texts[1:] == ["3 new incidents", "3 incidents resolved"]
@@ -315,7 +319,7 @@ def test_the_end_is_told_to_whoever_was_told_of_the_beginning(world: World) -> N
     world.tells()
     world.ada.moves(id, "open")
     world.tells()
-    assert [text.split(":")[0] for text in world.phone.texts] == ["New", "Resolved", "Again"]
+    assert [text.split(":")[0] for text in world.phone.texts] == ["CRITICAL", "Resolved after 0 s", "LOW, open again"]
 
 
 def test_two_rises_of_one_moment_are_told_once(world: World) -> None:
@@ -354,7 +358,7 @@ def test_to_retry_what_was_carried_is_to_retry_the_message(world: World) -> None
     world.phone.says = lambda came: (200, {}, b"{}")
     assert world.admin.post(f"/api/notifications/{carried[0]['id']}/retry").json["notification"]["state"] == "carried"
     world.tells()
-    assert world.phone.texts == ["3 new incidents"] * 2
+    assert world.phone.texts == ["3 new incidents, worst: MEDIUM"] * 2
     told = world.admin.get("/api/channels/1/notifications").notifications
     assert [each["state"] for each in told] == ["carried", "carried", "sent"]
     for id in world.ada.lists().ids:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, cycle
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from tests.world import World
 from tocsin.access.guard import Guarded, Routes
 from tocsin.access.http import routes as key_routes
 from tocsin.access.model import MAY
+from tocsin.incidents.model import SEVERITIES
 
 ROLES = ("admin", "operator", "viewer", "monitoring", "partner")
 Operation = tuple[str, str]
@@ -73,7 +74,7 @@ DOOR = {"name": "spare", "dialect": "generic"}
 FILED = {"description": "it burns", "source": "operator"}
 
 
-SPARES = count()
+SPARES, LEAST = count(), cycle(SEVERITIES)
 
 
 def spare_channel(world: World) -> int:
@@ -107,7 +108,7 @@ def body_of(operation: Operation, who: Person, incident: int) -> Any:
         "POST /api/integrations/{integration_id}/try": {"body": {}},
         "POST /api/channels": {"name": f"spare {next(SPARES)}", "kind": "ntfy", "config": {"topic": "a"}},
         "PATCH /api/channels/{channel_id}": {"name": f"spare {next(SPARES)}"},
-        "POST /api/subscriptions": {"channel_id": 1},
+        "POST /api/subscriptions": {"channel_id": 1, "severity": next(LEAST)},  # the same one twice is refused
         "POST /api/keys": {"name": "x", "role": "viewer"},
         "POST /api/partners": {"slug": f"partner-{incident}"},
     }
