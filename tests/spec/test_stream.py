@@ -233,17 +233,9 @@ def test_a_long_poll_is_answered_when_something_happens(world: World) -> None:
     assert [entry["incident_id"] for entry in waiting.entries] == [filed.incident["id"]]
 
 
-def test_a_long_poll_ends_with_the_secret_that_began_it(world: World) -> None:
-    made = world.admin.makes_key("leaked", "operator").json
-    leaked = world.ada.with_key(made["secret"])
-    last = world.ada.filed()["id"] and world.admin.timeline().entries[-1]["id"]
-    waiting = world.aside(lambda: leaked.get(f"/api/timeline?after={last}&wait=60"))
-    world.admin.post(f"/api/keys/{made['key']['id']}/rotate", {"overlap_seconds": 0})
-    assert waiting.result(20).entries == []
-
-
-def test_who_waits_reads_again_only_when_the_bell_rings(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tocsin.timeline.http.BREATH", 0.01)
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """After which entries long polls have looked into the log."""
     reads: list[int] = []
 
     def counted(reader: Reader, who: Principal, after: int, limit: int) -> list[Entry]:
@@ -251,6 +243,24 @@ def test_who_waits_reads_again_only_when_the_bell_rings(world: World, monkeypatc
         return visible(reader, who, after, limit)
 
     monkeypatch.setattr("tocsin.timeline.http.visible", counted)
+    return reads
+
+
+def test_a_long_poll_ends_with_the_secret_that_began_it(world: World, reads: list[int]) -> None:
+    made = world.admin.makes_key("leaked", "operator").json
+    leaked = world.ada.with_key(made["secret"])
+    world.ada.filed()
+    last = world.admin.timeline().entries[-1]["id"]
+    waiting = world.aside(lambda: leaked.get(f"/api/timeline?after={last}&wait=60"))
+    world.run(world.until(lambda: last in reads))
+    world.admin.post(f"/api/keys/{made['key']['id']}/rotate", {"overlap_seconds": 0})
+    assert waiting.result(20).entries == []
+
+
+def test_who_waits_reads_again_only_when_the_bell_rings(
+    world: World, reads: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tocsin.timeline.http.BREATH", 0.01)
     last = world.admin.timeline().entries[-1]["id"]
     reads.clear()
     assert world.ada.get(f"/api/timeline?after={last}&wait=1").entries == []
