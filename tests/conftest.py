@@ -27,6 +27,7 @@ def tape() -> Iterator[Tape]:
         patch.setattr(logs, "sys", SimpleNamespace(stdout=TextIOWrapper(tape), stderr=sys.stderr))
         logs.set_up("json", "info")
         patch.setattr(logs, "set_up", lambda style, level: None)
+        patch.setattr(logs, "quiet", lambda: None)  # commands that a test runs in this process ask for it
         yield tape
 
 

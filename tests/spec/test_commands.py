@@ -71,8 +71,7 @@ def test_what_a_sender_says_does_not_command_the_terminal(world: World, tocsin: 
 def test_the_log_shows_the_day_and_the_time_at_eighty_columns(world: World, tocsin: Tocsin) -> None:
     world.pagerduty.triggers(summary="POS 12 does not answer, and its router neither " * 3)
     shown = tocsin("integrations", "log", "pagerduty").stdout
-    assert "2026-11-23" in shown
-    assert "08:15:30" in shown
+    assert "11-23 08:15:30" in shown
     assert max(map(len, shown.splitlines())) <= 80
 
 

@@ -78,10 +78,15 @@ def show_log(which: str = WHICH, last: int = typer.Option(20, min=1, max=1000, h
         each = _named(await _all(db), which, removed_too=True)
         return await db.read(store.reports_of_integration, each.id, None, last)
 
-    shown = table("Report", "Came (UTC)", "Says", "Outcome", "Incident", "Why", "Summary")
-    for each in on_database(look):
-        outcome = Text(each.outcome, style=GOOD.get(each.outcome, ""))
-        row(shown, each.id, each.received_at, each.action, outcome, each.incident_id, each.reason, each.summary)
+    reports = on_database(look)
+    if not reports:
+        say("Nothing has come in yet.")
+        return
+    shown = table("Id", "Came (UTC)", "What came of it", "Why", "Summary")  # four of them leave 80 columns room for why
+    for each in reports:
+        about = "" if each.incident_id is None else f" #{each.incident_id}"
+        came = Text(f"{each.action}: {each.outcome}{about}", style=GOOD.get(each.outcome, ""))
+        row(shown, each.id, f"{each.received_at:%m-%d %H:%M:%S}", came, each.reason, each.summary)
     show(shown)
 
 
