@@ -45,14 +45,6 @@ class Channel:
 
 
 @dataclass(frozen=True, slots=True)
-class NewChannel:
-    """A channel just made or rotated, with the secret that its receiver needs, if any; shown this once."""
-
-    channel: Channel
-    secret: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Subscription:
     """What a channel wants to hear of: from `severity` on, of these sources; none named means all."""
 

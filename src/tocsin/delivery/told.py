@@ -47,7 +47,7 @@ async def list_channel_notifications(call: Call) -> Answer:
     before, limit = asked.get("before", [""])[-1], paging.limit(asked.get("limit", [None])[-1])
     each = await channel_of(call)
     place = ids.whole(before, "before") if before else None
-    return found(_page(*await call.db.read(_told_to, each.id, place, limit + 1), limit))
+    return found(_page(*await call.db.read(told_to, each.id, place, limit + 1), limit))
 
 
 @routes.add(
@@ -105,7 +105,8 @@ async def retry_notification(call: Call) -> Answer:
     return await call.write(outbox.retry, [id_of(call, "notification_id")], say)
 
 
-def _told_to(reader: Reader, channel_id: int, before: int | None, limit: int) -> Told:
+def told_to(reader: Reader, channel_id: int, before: int | None, limit: int) -> Told:
+    """What a channel was told, newest first, and the attempts of each."""
     rows = store.notifications_of_channel(reader, channel_id, before, limit)
     return rows, store.attempts(reader, [each.id for each in rows])
 

@@ -9,7 +9,9 @@ from tocsin.access.model import MAY, USUAL_OVERLAP
 from tocsin.db.transaction import Reader
 from tocsin.delivery import actions, drafts, model, outbox, shapes, store
 from tocsin.delivery.channels import KINDS
-from tocsin.delivery.model import Channel, Delivery, Notification, Subscription
+from tocsin.delivery.http import channel_of, id_of
+from tocsin.delivery.model import Channel, Subscription
+from tocsin.delivery.told import told_to
 from tocsin.delivery.words import LANGUAGES
 from tocsin.incidents.model import SEVERITIES, SOURCES
 from tocsin.intake.drafts import base_of
@@ -29,8 +31,6 @@ FIELDS: dict[str, Sequence[str]] = {
     "email": ("to", "language"),
     "webhook": ("url",),
 }
-
-Told = tuple[list[Notification], dict[int, list[Delivery]]]
 
 
 @routes.add("GET", "/channels", may="channels:read", shown=False, entrance=PAGES, parameters=(KIND,))
@@ -65,8 +65,8 @@ async def add_channel(call: Call) -> Answer:
 @routes.add("GET", "/channels/{channel_id}", may="channels:read", shown=False, entrance=PAGES)
 async def show_channel(call: Call) -> Answer:
     """A channel: what it hears of, and what it was told."""
-    each = await _channel(call)
-    told, attempts = await call.db.read(_told, each.id)
+    each = await channel_of(call)
+    told, attempts = await call.db.read(told_to, each.id, None, ON_A_PAGE)
     _, subscriptions = await call.db.read(_everything)
     under_way = any(one.state in model.UNDER_WAY for one in told)
     values: dict[str, Any] = {"told": told, "attempts": attempts, "subscriptions": subscriptions.get(each.id, [])}
@@ -77,7 +77,7 @@ async def show_channel(call: Call) -> Answer:
 @routes.add("POST", "/channels/{channel_id}/test", may="channels:manage", shown=False, entrance=PAGES)
 async def test_channel(call: Call) -> Answer:
     """Sends a test; the page shows what comes of it."""
-    await call.db.write(outbox.send_test, _id(call, "channel_id"))
+    await call.db.write(outbox.send_test, id_of(call, "channel_id"))
     return _home(call)
 
 
@@ -85,7 +85,7 @@ async def test_channel(call: Call) -> Answer:
 async def rotate_channel(call: Call) -> Answer:
     """A webhook's new secret; for a day each message is signed with both."""
     by, keyring, clock = call.actor, call.service.keyring, call.db.clock
-    wish, secret = drafts.rotated_channel(await _channel(call), USUAL_OVERLAP, by, keyring, clock, call.request_id)
+    wish, secret = drafts.rotated_channel(await channel_of(call), USUAL_OVERLAP, by, keyring, clock, call.request_id)
     made: Channel = await call.db.write(actions.change_channel, wish)
     return _made(call, made, secret, 200)
 
@@ -93,7 +93,7 @@ async def rotate_channel(call: Call) -> Answer:
 @routes.add("POST", "/channels/{channel_id}/remove", may="channels:manage", shown=False, entrance=PAGES)
 async def remove_channel(call: Call) -> Answer:
     """Tells it nothing more."""
-    wish = actions.RemoveChannel(_id(call, "channel_id"), call.actor, call.request_id)
+    wish = actions.RemoveChannel(id_of(call, "channel_id"), call.actor, call.request_id)
     await call.db.write(actions.remove_channel, wish)
     return entrance.seen_other("/channels")
 
@@ -102,7 +102,7 @@ async def remove_channel(call: Call) -> Answer:
 async def subscribe(call: Call) -> Answer:
     """Tells it of more."""
     form: Form = call.content
-    channel, by = _id(call, "channel_id"), call.actor
+    channel, by = id_of(call, "channel_id"), call.actor
     wish = actions.Subscribe(channel, form.text("severity"), form.every("source"), by, call.request_id)
     await call.db.write(actions.subscribe, wish)
     return _home(call)
@@ -112,7 +112,7 @@ async def subscribe(call: Call) -> Answer:
 async def unsubscribe(call: Call) -> Answer:
     """Tells it of less."""
     form: Form = call.content
-    id, channel = ids.whole(form.text("subscription"), "subscription"), _id(call, "channel_id")
+    id, channel = ids.whole(form.text("subscription"), "subscription"), id_of(call, "channel_id")
     _, subscriptions = await call.db.read(_everything)
     if id not in [each.id for each in subscriptions.get(channel, [])]:
         raise errors.NotFound("This channel has no such subscription.")
@@ -127,7 +127,7 @@ def _made(call: Call, made: Channel, secret: str, status: int) -> Answer:
 
 
 def _home(call: Call) -> Answer:
-    return entrance.seen_other(f"/channels/{_id(call, 'channel_id')}")
+    return entrance.seen_other(f"/channels/{id_of(call, 'channel_id')}")
 
 
 def _choices(call: Call) -> dict[str, Any]:
@@ -139,21 +139,8 @@ def _choices(call: Call) -> dict[str, Any]:
     }
 
 
-def _id(call: Call, name: str) -> int:
-    return ids.whole(call.given(name), name)
-
-
-async def _channel(call: Call) -> Channel:
-    return model.in_use(await call.db.read(store.one_channel, _id(call, "channel_id")))
-
-
 def _everything(reader: Reader) -> tuple[list[Channel], dict[int, list[Subscription]]]:
     of_each: dict[int, list[Subscription]] = {}
     for each in store.subscriptions(reader):
         of_each.setdefault(each.channel_id, []).append(each)
     return store.channels(reader), of_each
-
-
-def _told(reader: Reader, channel_id: int) -> Told:
-    told = store.notifications_of_channel(reader, channel_id, None, ON_A_PAGE)
-    return told, store.attempts(reader, [each.id for each in told])
