@@ -202,9 +202,10 @@ def wants(subscription: Subscription, notice: Notice, severity: str, source: str
 
 def burst(until: datetime | None, now: datetime) -> tuple[datetime, datetime]:
     """When something of an event is due, and until when its burst lasts then: each message, a folded one too, opens
-    ten seconds in which the next one waits. `until` is the end that was known.
+    ten seconds in which the next one waits. `until` is the end that was known; one that lies further ahead than any
+    burst's was written before the clock went back, and would keep people waiting for as long as it did.
     """
-    if until is None or until <= now:
+    if until is None or until <= now or until - now > 2 * BURST:
         return now, now + BURST
     if until - now > BURST:  # a folded message goes out at the beginning of the last ten seconds
         return until - BURST, until

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -36,6 +36,7 @@ from tocsin.timeline import store as timeline
 log = structlog.get_logger("tocsin.delivery")
 
 LOOK = 0.25  # seconds between two looks without a hint
+BACK = timedelta(seconds=2)  # a clock that goes back by more was set, and not merely kept in step
 LAST_WAIT = 3.0  # seconds that a stop allows messages in flight
 
 
@@ -50,6 +51,7 @@ class Sender:
         self._dice = random.Random()  # noqa: S311 - spreads retries, guards nothing
         self._busy: Counter[int] = Counter()
         self._silent: dict[int, None] = {}  # channels that gave no answer the last time, longest ago first
+        self._seen = db.clock()
         self._tasks: set[asyncio.Task[None]] = set()
         self.nudge = Nudge()
         db.after_commit(self.nudge.give)
@@ -72,6 +74,7 @@ class Sender:
     async def once(self) -> None:
         """Loop: wait for a hint, then take what is due until there is nothing more to take."""
         await self.nudge.wait(LOOK)
+        await self._mind_the_clock()
         while await self._took_some():
             pass
 
@@ -87,6 +90,14 @@ class Sender:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         await self._way.close()
+
+    async def _mind_the_clock(self) -> None:
+        now = self._db.clock()
+        if now < self._seen - BACK:
+            seconds = round((self._seen - now).total_seconds())
+            log.warning("the clock went back: messages that wait are tried now", seconds=seconds)
+            await self._db.write(claiming.catch_up, None)
+        self._seen = now
 
     async def _took_some(self) -> bool:
         load = self.load

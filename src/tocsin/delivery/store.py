@@ -152,6 +152,14 @@ def release(tx: Writer) -> None:
     tx.run(update(notification).where(OPEN, notification.c.leased_until.is_not(None)).values(leased_until=None))
 
 
+def bring_forward(tx: Writer, latest_lease: datetime) -> None:
+    """What waits for a later time is due now, and no lease lasts beyond `latest_lease`."""
+    later = and_(OPEN, notification.c.due_at > tx.now)
+    tx.run(update(notification).where(later, notification.c.state == "waiting").values(due_at=tx.now))
+    longer = and_(OPEN, notification.c.leased_until > latest_lease)
+    tx.run(update(notification).where(longer).values(leased_until=latest_lease))
+
+
 def unsettled(reader: Reader, channel_id: int) -> list[Notification]:
     """What a channel is still to be told, by a message of its own or by another's."""
     rows = reader.rows(UNSETTLED, {"channel": channel_id})
