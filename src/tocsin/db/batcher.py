@@ -182,6 +182,8 @@ def _one_by_one(tx: Writer, action: Action, wishes: Sequence[Any]) -> list[Any]:
         try:
             with tx.savepoint():
                 results += action(tx, [wish])
+        except Unavailable:
+            raise  # there is no transaction any more in which the others could be stored
         except Exception:
             log.exception("a wish failed", action=action.__name__)
             results.append(Broken())

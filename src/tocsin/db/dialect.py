@@ -58,6 +58,8 @@ class Dialect(Protocol):
 
     def hold_migration(self, connection: Connection) -> None: ...
 
+    def in_transaction(self, connection: Connection) -> bool: ...
+
 
 class Sqlite:
     """One writer at a time: `BEGIN IMMEDIATE` is every lock there is."""
@@ -96,6 +98,11 @@ class Sqlite:
 
     def hold_migration(self, connection: Connection) -> None:
         """Nothing to do, likewise."""
+
+    def in_transaction(self, connection: Connection) -> bool:
+        """Some errors end it, and the next statement would be a transaction of its own."""
+        driven: Any = connection.connection.driver_connection
+        return bool(driven.in_transaction)
 
 
 class Postgres:
@@ -138,6 +145,10 @@ class Postgres:
 
     def hold_migration(self, connection: Connection) -> None:
         connection.execute(HOLD, {"lock": MIGRATION_LOCK})
+
+    def in_transaction(self, connection: Connection) -> bool:
+        """An error never ends it, and a connection that is gone lets nothing more be said."""
+        return not connection.invalidated
 
 
 # One statement with an array for each column: a third of the time that asyncpg's executemany takes for 64 rows,

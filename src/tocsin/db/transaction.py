@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.sql.elements import ColumnElement
 
 from tocsin.db.dialect import Dialect
-from tocsin.kit.errors import Problem
+from tocsin.kit.errors import Problem, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +127,19 @@ class Writer(Reader):
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """What happens inside stays or goes as one; an exception undoes it and is raised on."""
+        """What happens inside stays or goes as one; an exception undoes it and is raised on.
+
+        Raises `Unavailable` where the database has undone all of the transaction, as SQLite does when its disk is full:
+        what came after would be stored at once, and what came before is gone.
+        """
         told = len(self._told)
         try:
             with self._connection.begin_nested():
                 yield
         except BaseException:
             del self._told[told:]
+            if not self.dialect.in_transaction(self._connection):
+                raise Unavailable("The database gave the whole transaction up; nothing was stored.") from None
             raise
 
 
