@@ -30,6 +30,14 @@ class Answer:
         return found
 
 
+def check_refusal(answer: Answer) -> None:
+    """A 503 as it is promised: when to come back, and a problem that says that it may pass."""
+    assert answer.status == 503, answer
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) >= 1
+    assert answer.body["type"] == "/errors/unavailable"
+
+
 class Client:
     """For one thread; connects when it first asks, and again after it broke."""
 
@@ -44,11 +52,14 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def ask(self, method: str, path: str, body: Any = None, once: str | None = None) -> Answer:
-        """One request; `once` is its Idempotency-Key. Raises `Unreachable`."""
+    def ask(
+        self, method: str, path: str, body: Any = None, once: str | None = None, version: int | None = None
+    ) -> Answer:
+        """One request; `once` is its Idempotency-Key, `version` goes into `If-Match`. Raises `Unreachable`."""
         headers = {"x-api-key": self._key}
         headers |= {"content-type": "application/json"} if body is not None else {}
         headers |= {"idempotency-key": once} if once is not None else {}
+        headers |= {"if-match": f'"{version}"'} if version is not None else {}
         raw = json.dumps(body) if body is not None else None
         try:
             self._connection.request(method, path, raw, headers)
@@ -61,14 +72,17 @@ class Client:
         parsed = json.loads(content) if "json" in kind else content.decode()
         return Answer(response.status, {k.lower(): v for k, v in response.headers.items()}, parsed)
 
-    def insist(self, method: str, path: str, body: Any, once: str, within: float = 60) -> Answer:
+    def insist(
+        self, method: str, path: str, body: Any, once: str, within: float = 60, version: int | None = None
+    ) -> Answer:
         """The same request under the same Idempotency-Key until it is answered with anything but 503."""
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             with contextlib.suppress(Unreachable):
-                answer = self.ask(method, path, body, once)
+                answer = self.ask(method, path, body, once, version)
                 if answer.status != 503:
                     return answer
+                check_refusal(answer)
             self.repeats += 1
             time.sleep(0.02)
         raise AssertionError(f"{method} {path} found no answer within {within} s")

@@ -1,10 +1,13 @@
 """What every test of faults may have: a PostgreSQL that nothing is kept from, a fresh database, sizes and figures."""
 
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.faults import figures as kept
+from tests.faults.ground import Ground
+from tests.faults.ledger import PostgresDatabase, SqliteFile
 from tests.postgres import NoPostgres, Postgres
 from tests.stage import miss
 
@@ -32,6 +35,16 @@ def database(postgres: Postgres) -> Iterator[str]:
     yield url
     postgres.start()
     postgres.drop_database(url)
+
+
+@pytest.fixture(params=kept.ENGINES)
+def ground(request: pytest.FixtureRequest, tmp_path: Path) -> Ground:
+    """Every test that asks for it runs on both engines; on PostgreSQL with two workers."""
+    if request.param == "sqlite":
+        return Ground("sqlite", tmp_path, SqliteFile(tmp_path / "data" / "tocsin.db"), {})
+    url = request.getfixturevalue("database")
+    register = PostgresDatabase(request.getfixturevalue("postgres"), url)
+    return Ground("postgresql", tmp_path, register, {"TOCSIN_DATABASE_URL": url, "TOCSIN_WORKERS": 2})
 
 
 @pytest.fixture

@@ -29,15 +29,16 @@ class Told:
 class Writer(threading.Thread):
     """One client: files incidents and moves its own on, one request after another."""
 
-    def __init__(self, name: str, port: int, stop: threading.Event, chance: random.Random) -> None:
+    def __init__(self, name: str, client: Client, stop: threading.Event, chance: random.Random, padding: int) -> None:
         super().__init__(name=name, daemon=True)
-        self.client = Client(port)
+        self.client = client
         self.told: list[Told] = []
         self.writes = 0
         self.replays = 0
         self.problem: BaseException | None = None
         self._stop_asked = stop
         self._chance = chance
+        self._padding = "x" * padding
 
     def run(self) -> None:
         try:
@@ -50,10 +51,10 @@ class Writer(threading.Thread):
     def _write(self) -> None:
         once = f"{self.name}-{self.writes}"
         if not self.told or self._chance.random() < 0.4:
-            body = {"description": once, "source": "operator"}
+            body = {"description": once + self._padding, "source": "operator"}
             answer = self.client.insist("POST", "/api/incidents", body, once)
             assert answer.status == 201, answer
-            self.told.append(Told(answer.incident["id"], once))
+            self.told.append(Told(answer.incident["id"], body["description"]))
         else:
             mine = self._chance.choice(self.told[-5:])
             status = ROUND[(len(mine.statuses) - 1) % len(ROUND)]
@@ -66,12 +67,18 @@ class Writer(threading.Thread):
 
 
 class Crowd:
-    """`with Crowd(port) as crowd: …` writes until the block ends; then `told` is whole."""
+    """`with Crowd(port) as crowd: …` writes until the block ends; then `told` is whole.
 
-    def __init__(self, port: int, clients: int = 8) -> None:
+    `timeout`: seconds that a client waits for an answer before it asks again; `padding` makes descriptions longer.
+    """
+
+    def __init__(self, port: int, clients: int = 8, *, timeout: float = 30, padding: int = 0) -> None:
         self._stop = threading.Event()
         seed = random.randrange(10**6)
-        self.writers = [Writer(f"w{n}-{seed}", port, self._stop, random.Random(seed + n)) for n in range(clients)]
+        self.writers = [
+            Writer(f"w{n}-{seed}", Client(port, timeout=timeout), self._stop, random.Random(seed + n), padding)
+            for n in range(clients)
+        ]
 
     def __enter__(self) -> Self:
         for writer in self.writers:
@@ -97,13 +104,30 @@ class Crowd:
         """How many writes have been answered."""
         return sum(writer.writes for writer in self.writers)
 
-    def wait_for(self, more: int, within: float = 40) -> None:
-        """Until so many more writes have been answered."""
-        goal, deadline = self.writes + more, time.monotonic() + within
+    @property
+    def repeats(self) -> int:
+        """How often somebody had to ask again."""
+        return sum(writer.client.repeats for writer in self.writers)
+
+    def wait_for(self, more: int, within: float = 40) -> float:
+        """Until so many more writes have been answered; the seconds that it took."""
+        began = time.monotonic()
+        goal, deadline = self.writes + more, began + within
         while self.writes < goal:
             self.check()
             assert time.monotonic() < deadline, f"only {self.writes} of {goal} writes after {within} s"
             time.sleep(0.005)
+        return time.monotonic() - began
+
+    def wait_until_refused(self, within: float = 40) -> float:
+        """Until somebody had to ask again, and again; the seconds that it took."""
+        began = time.monotonic()
+        goal = self.repeats + 2
+        while self.repeats < goal:
+            self.check()
+            assert time.monotonic() < began + within, f"nobody was refused within {within} s"
+            time.sleep(0.005)
+        return time.monotonic() - began
 
     @property
     def told(self) -> list[Told]:
@@ -112,9 +136,8 @@ class Crowd:
 
     def figures(self) -> str:
         """One line: what was written, and how often it was asked again."""
-        repeats = sum(writer.client.repeats for writer in self.writers)
         replays = sum(writer.replays for writer in self.writers)
         return (
-            f"{len(self.writers)} clients, {self.writes} writes answered ({len(self.told)} filed), "
-            f"{repeats} asked again, {replays} answered from what was kept"
+            f"{len(self.writers)} clients, {self.writes:,} writes answered ({len(self.told):,} filed), "
+            f"{self.repeats:,} asked again, {replays:,} answered from what was kept"
         )

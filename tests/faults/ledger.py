@@ -14,6 +14,12 @@ from tests.postgres import Postgres
 INCIDENTS = "SELECT id, description, status, version FROM incident ORDER BY id"
 ENTRIES = "SELECT id, incident_id, kind, changes FROM entry WHERE incident_id IS NOT NULL ORDER BY id"
 
+# Raises where an entry of an index has no row, or a row no entry.
+EVERY_INDEX = """
+SELECT c.relname, bt_index_check(c.oid, true) FROM pg_class c JOIN pg_am a ON a.oid = c.relam
+WHERE c.relkind = 'i' AND a.amname = 'btree' AND c.relnamespace = 'public'::regnamespace
+"""
+
 Rows = list[list[str]]
 
 
@@ -26,7 +32,8 @@ class SqliteFile:
     def rows(self, statement: str) -> Rows:
         connection = sqlite3.connect(self._file)
         try:
-            return [[str(value) for value in row] for row in connection.execute(statement)]
+            with connection:
+                return [[str(value) for value in row] for row in connection.execute(statement)]
         finally:
             connection.close()
 
@@ -47,7 +54,10 @@ class PostgresDatabase:
         return [line.split("|") for line in said.splitlines()]
 
     def check_itself(self) -> None:
-        """PostgreSQL has no such check of its own."""
+        """Every index against its table, where this PostgreSQL brings the extension that can."""
+        if self.rows("SELECT 1 FROM pg_available_extensions WHERE name = 'amcheck'"):
+            self.rows("CREATE EXTENSION IF NOT EXISTS amcheck")
+            self.rows(EVERY_INDEX)
 
 
 Register = SqliteFile | PostgresDatabase

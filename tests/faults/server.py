@@ -44,7 +44,7 @@ def environment(**settings: object) -> dict[str, str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     given = {"TOCSIN_RATE_LIMIT": 0, "TOCSIN_ADDRESS_RATE_LIMIT": 0, "TOCSIN_ACCESS_LOG": "off", "API_KEY": KEY}
     chosen = {name: str(value) for name, value in (given | settings).items() if value is not None}
-    return clean | chosen | {"PYTHONPATH": str(ROOT / "src")}
+    return clean | {"PYTHONPATH": str(ROOT / "src")} | chosen
 
 
 def run(home: Path, *command: str, mortal: bool = False, **settings: object) -> subprocess.CompletedProcess[str]:

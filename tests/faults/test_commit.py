@@ -3,7 +3,6 @@
 The clients of the first test send no Idempotency-Key by which a second try would be noticed: a 201 must be true.
 """
 
-import os
 import random
 import time
 from collections.abc import Iterator
@@ -12,17 +11,18 @@ from pathlib import Path
 import pytest
 
 from tests.faults import ledger
-from tests.faults.conftest import Say
+from tests.faults.conftest import Figures
 from tests.faults.crowd import Crowd
+from tests.faults.figures import size
 from tests.faults.ledger import PostgresDatabase
 from tests.faults.proxy import Cut, Proxy
 from tests.faults.server import Server, wait_until
 from tests.postgres import Postgres
 
-LONG = bool(os.environ.get("TOCSIN_SLOW"))  # the time-outs of a real server; the short form lowers them
-LOCK, IDLE = (5.0, 10.0) if LONG else (1.0, 2.0)
+LOCK, IDLE = size(1.0, 5.0), size(2.0, 10.0)  # the long form has the time-outs of a real server
+TIMES = size(1, 5)  # of each cut at a slow commit
 SLACK = 2.0  # what a loaded machine may add
-SECONDS_CUT = 2.0
+SECONDS_CUT = size(2.0, 60.0)
 SLOW_COMMIT = """
 CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NULL; END $$;
@@ -91,7 +91,7 @@ def test_a_cut_is_settled_behind_the_callers_back(
 
 
 def test_cuts_at_random_lose_nothing(
-    server: Server, scissors: Scissors, proxy: Proxy, register: PostgresDatabase, say: Say
+    server: Server, scissors: Scissors, proxy: Proxy, register: PostgresDatabase, figures: Figures
 ) -> None:
     with Crowd(server.port) as crowd:
         crowd.wait_for(20)
@@ -103,21 +103,30 @@ def test_cuts_at_random_lose_nothing(
     after = proxy.cuts.count(Cut.AFTER)
     assert before
     assert after
-    say(f"cut at COMMIT: {before} × before, {after} × after; {crowd.figures()}; 0 lost, 0 double")
+    told = f"{before} × before, {after} × after; {crowd.figures()}; 0 lost, 0 double"
+    figures("the line is cut at COMMIT", told)
 
 
 def test_a_slow_commit_whose_line_is_cut_is_waited_for(
-    server: Server, scissors: Scissors, register: PostgresDatabase
+    server: Server, scissors: Scissors, register: PostgresDatabase, figures: Figures
 ) -> None:
     """A look before the old backend has ended would see nothing, and the batch would be done twice."""
     slow_down(register, LOCK * 0.6)
-    scissors.next = Cut.AFTER
     with server.client as client:
-        assert client.file("slow").status == 201
-    assert count(register, "slow") == 1
+        for number in range(TIMES):
+            scissors.next = Cut.AFTER
+            assert client.file(f"slow {number}").status == 201
+            assert count(register, f"slow {number}") == 1
+    register.check_itself()
+    figures(
+        "the line is cut at a slow COMMIT",
+        f"{TIMES} × {LOCK * 0.6:.1f} s; each waited for and answered 201, once there",
+    )
 
 
-def test_what_cannot_be_known_is_a_503_in_time(server: Server, scissors: Scissors, register: PostgresDatabase) -> None:
+def test_what_cannot_be_known_is_a_503_in_time(
+    server: Server, scissors: Scissors, register: PostgresDatabase, figures: Figures
+) -> None:
     """The COMMIT takes longer than we wait: 503 and nothing is run again. The caller's repeat finds the answer."""
     slow_down(register, LOCK + 1.5)
     scissors.next = Cut.AFTER
@@ -133,6 +142,9 @@ def test_what_cannot_be_known_is_a_503_in_time(server: Server, scissors: Scissor
         assert again.status == 201
         assert again.headers.get("idempotency-replayed") == "true"
     assert count(register, "too slow") == 1
+    figures(
+        "the line is cut at a COMMIT slower than we wait", f"503 after {took:.1f} s; the repeat is a replay, once there"
+    )
 
 
 def test_a_backend_that_waits_for_a_lost_commit_is_ended(

@@ -38,7 +38,9 @@ def test_postgresql_keeps_what_it_answered_through_kills(
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
-def test_a_kill_at_the_first_start_leaves_nothing_half(engine: str, tmp_path: Path, database: str) -> None:
+def test_a_kill_at_the_first_start_leaves_nothing_half(
+    engine: str, tmp_path: Path, database: str, figures: Figures
+) -> None:
     """While the schema and the first key are made: the next start begins anew or goes on from there."""
     server = Server(tmp_path, API_KEY=None, TOCSIN_DATABASE_URL=database if engine == "postgresql" else None)
     try:
@@ -52,6 +54,9 @@ def test_a_kill_at_the_first_start_leaves_nothing_half(engine: str, tmp_path: Pa
             assert client.file("all is well").status == 201
     finally:
         server.kill_all()
+    figures(
+        "kill -9 at the first start", f"{FIRST_STARTS} ×, while schema and first key are made; the next start serves"
+    )
 
 
 def _kill_and_count(server: Server, register: Register, victims: tuple[str, ...]) -> str:

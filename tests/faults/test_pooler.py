@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.faults import ledger, pooler
-from tests.faults.conftest import Say
+from tests.faults.conftest import Figures
 from tests.faults.crowd import Crowd
+from tests.faults.figures import size
 from tests.faults.ledger import PostgresDatabase
 from tests.faults.pooler import Pooler
 from tests.faults.server import Server, run, wait_until
@@ -17,6 +18,7 @@ from tests.postgres import Postgres
 from tests.stage import miss
 
 POOL = 3
+ROUNDS = size(5, 100)
 
 
 @pytest.fixture
@@ -28,14 +30,14 @@ def before(postgres: Postgres) -> Iterator[Pooler]:
 
 
 def test_everything_works_behind_a_pooler(
-    tmp_path: Path, postgres: Postgres, before: Pooler, database: str, say: Say
+    tmp_path: Path, postgres: Postgres, before: Pooler, database: str, figures: Figures
 ) -> None:
     """The migration at the start, writes and reads of two workers, a command beside them, a second start."""
     settings: dict[str, Any] = {"TOCSIN_DATABASE_URL": before.url(database), "TOCSIN_DATABASE_POOLER": "on"}
     with Server(tmp_path, TOCSIN_WORKERS=2, **settings) as server, server.client as client:
         wait_until(lambda: len(server.workers) == 2, what="two workers")
         with Crowd(server.port, clients=6) as crowd:
-            for _ in range(5):
+            for _ in range(ROUNDS):
                 crowd.wait_for(30)
                 assert client.ask("GET", "/api/incidents?status=active&limit=5").status == 200
                 assert client.ask("GET", "/api/timeline?limit=5").status == 200
@@ -49,8 +51,8 @@ def test_everything_works_behind_a_pooler(
         assert server.client.ask("GET", f"/api/incidents/{crowd.told[0].id}").status == 200
     ledger.check(PostgresDatabase(postgres, database), crowd)
     assert backends <= POOL
-    say(f"PgBouncer: {backends} connections for all; {crowd.figures()}; {prepared} prepared statements left behind")
     assert prepared == 0
+    figures("PgBouncer in transaction mode", f"{backends} connections for all; {crowd.figures()}; 0 lost, 0 double")
 
 
 def _connections(postgres: Postgres, database: str) -> int:

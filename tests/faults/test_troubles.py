@@ -1,17 +1,15 @@
-"""One trouble, one incident: 64 triggers at once on a new key, for ten keys, at one process and at two."""
+"""One trouble, one incident: 64 triggers at once on a new key, for many keys, at one process and at two."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.faults.client import Client
-from tests.faults.conftest import Say
-from tests.faults.server import Server, wait_until
+from tests.faults.conftest import Figures
+from tests.faults.figures import size
+from tests.faults.ground import Ground
 
-KEYS = 10
+KEYS = size(10, 200)
 AT_ONCE = 64
 
 
@@ -32,24 +30,23 @@ def all_at_once(port: int, key: str) -> list[dict[str, Any]]:
         return list(crowd.map(trigger, range(AT_ONCE)))
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
-def test_64_triggers_at_once_on_each_of_ten_new_keys_make_ten_incidents(
-    engine: str, tmp_path: Path, request: pytest.FixtureRequest, say: Say
-) -> None:
-    where: dict[str, Any] = {"TOCSIN_RATE_LIMIT": 0}
-    if engine == "postgresql":
-        where |= {"TOCSIN_DATABASE_URL": request.getfixturevalue("database"), "TOCSIN_WORKERS": 2}
-    with Server(tmp_path, **where) as server:
-        if engine == "postgresql":
-            wait_until(lambda: len(server.workers) == 2, what="two workers")
+def test_64_triggers_at_once_on_a_new_key_make_one_incident(ground: Ground, figures: Figures) -> None:
+    with ground.server() as server:
+        ground.served(server)
         told = {f"trouble {n}": all_at_once(server.port, f"trouble {n}") for n in range(KEYS)}
         with server.client as client:
             incidents = client.ask("GET", "/api/incidents?limit=1000").body["incidents"]
         again = server.said().count("a batch is run again")
+        server.kill_all()
     assert sorted(incident["dedup_key"] for incident in incidents) == sorted(told)
     for incident in incidents:
         reports = told[incident["dedup_key"]]
         assert incident["reports_count"] == AT_ONCE
         assert {report["incident_id"] for report in reports} == {incident["id"]}
         assert sorted(report["outcome"] for report in reports) == ["joined"] * (AT_ONCE - 1) + ["opened"]
-    say(f"{engine}: {KEYS} x {AT_ONCE} triggers at once made {len(incidents)} incidents; {again} batches run again")
+    assert ground.register.rows("SELECT count(*) FROM report") == [[str(KEYS * AT_ONCE)]]
+    ground.register.check_itself()
+    made = (
+        f"{KEYS} × {AT_ONCE} triggers made {len(incidents)} incidents, every report counted; {again} batches run again"
+    )
+    figures("64 triggers at once on a new key", made)
