@@ -2,7 +2,9 @@
 
 import os
 import resource
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -44,13 +46,16 @@ class Disk:
 
 
 @pytest.fixture
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disk]:
-    place = tmp_path_factory.mktemp("disk")
+def disk() -> Iterator[Disk]:
+    place = Path(tempfile.mkdtemp(prefix="tocsin-disk-", dir="/tmp"))  # where PostgreSQL's user can reach it too
+    place.chmod(0o755)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={MEBIBYTES}m,mode=0777", "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        place.rmdir()
         pytest.skip(NO_DISK)
     yield Disk(place)
     subprocess.run(["umount", "--lazy", str(place)], check=False)
+    place.rmdir()
 
 
 def test_sqlite_on_a_full_disk_refuses_and_heals(tmp_path: Path, disk: Disk, figures: Figures) -> None:
@@ -69,10 +74,7 @@ def test_postgresql_on_a_full_disk_refuses_and_heals(
     space = disk.place / "tables"
     space.mkdir()
     if user := _unprivileged():
-        subprocess.run(["chown", user, str(space)], check=True)
-    for folder in (disk.place, *disk.place.parents):
-        if folder.owner() == "root" and len(folder.parts) > 2:
-            folder.chmod(folder.stat().st_mode | 0o011)
+        shutil.chown(space, user)
     postgres.psql(f"CREATE TABLESPACE small_{name} LOCATION '{space}'")
     postgres.psql(f"ALTER DATABASE {name} SET TABLESPACE small_{name}")
     try:

@@ -63,19 +63,19 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Fresh:
 
 
 def test_a_migration_that_is_killed_is_whole_or_not_at_all(fresh: Fresh, figures: Figures) -> None:
-    """From nothing, and from the oldest schema with incidents in it."""
-    done = [_killed_at_each_step(fresh, old) for old in (False, True)]
-    told = " and ".join(f"{kills} kills at {steps} steps" for kills, steps in done)
-    figures(
-        "kill -9 inside a migration", f"{told}, from nothing and from {OLD}; old or new each time, ended by the next"
-    )
+    """From the oldest schema with incidents in it; at length from nothing too."""
+    done = [_killed_at_each_step(fresh, from_nothing=False)]
+    if size(0, 1):
+        done.append(_killed_at_each_step(fresh, from_nothing=True))
+    told = f"{sum(kills for kills, _ in done)} kills among {sum(steps for _, steps in done)} steps"
+    figures("kill -9 inside a migration", f"{told}; the old schema or the new one each time, ended by the next start")
 
 
-def _killed_at_each_step(fresh: Fresh, old: bool) -> tuple[int, int]:
+def _killed_at_each_step(fresh: Fresh, *, from_nothing: bool) -> tuple[int, int]:
     """How many kills there were, and how many steps."""
-    whole, place = fresh(f"whole-{old}"), fresh(f"killed-{old}")
+    whole, place = fresh(f"whole-{from_nothing}"), fresh(f"killed-{from_nothing}")
     for each in (whole, place):
-        _begin(each, old)
+        _begin(each, from_nothing=from_nothing)
     before = _shape(place)
     steps = int(_migrate(whole, 0).stderr.splitlines()[-1])
     after = _shape(whole)
@@ -91,14 +91,14 @@ def _killed_at_each_step(fresh: Fresh, old: bool) -> tuple[int, int]:
     assert ended.returncode == 0, ended.stderr
     assert _shape(place) == after
     assert place.register.rows("SELECT version_num FROM tocsin_version") == [[known_revisions()[-1]]]
-    assert place.register.rows("SELECT count(*) FROM incident") == [[str(INCIDENTS * old)]]
+    assert place.register.rows("SELECT count(*) FROM incident") == [["0" if from_nothing else str(INCIDENTS)]]
     return len(points), steps
 
 
-def _begin(place: Ground, old: bool) -> None:
+def _begin(place: Ground, *, from_nothing: bool) -> None:
     """The oldest schema with incidents, or nothing at all."""
     (place.home / "data").mkdir()
-    if not old:
+    if from_nothing:
         return
     alembic = [sys.executable, "-m", "alembic", "-c", str(ROOT / "alembic.ini"), "upgrade", OLD]
     subprocess.run(alembic, cwd=place.home, env=environment(**place.settings), capture_output=True, check=True)
