@@ -90,6 +90,7 @@ def test_env_example_names_settings_that_exist_with_their_defaults() -> None:
         "TOCSIN_SECRET_KEY",
         "TOCSIN_SMTP_URL",
         "TOCSIN_MAIL_FROM",
+        "TOCSIN_HEARTBEAT_URL",
     ):
         del commented[name]  # has no default
     plain, given = Settings.model_validate({}), Settings.model_validate(commented)

@@ -57,6 +57,7 @@ def figures() -> Iterator[str]:
     families = (
         *(metrics.REQUESTS, metrics.SECONDS, metrics.BATCHES, metrics.WISHES, metrics.READY),
         *(metrics.DELIVERIES, metrics.DELIVERY_SECONDS, metrics.NOTIFICATIONS_WAITING, metrics.LISTENERS),
+        *(metrics.HEARTBEATS, metrics.ALIVE_AT),
     )
     for name, metric in zip(metrics.NAMES, families, strict=True):
         [family] = metric.describe()
