@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import tocsin
 from tests.house import write_settings
 from tocsin.settings import NAMES, Settings, load
 
@@ -37,6 +38,10 @@ def test_the_image_runs_the_program_as_itself_and_not_as_root() -> None:
     assert "VOLUME /data" in final
     for setting in ("TOCSIN_HOST=0.0.0.0", "TOCSIN_DATA_DIR=/data", "STOPSIGNAL SIGTERM"):
         assert setting in final
+
+
+def test_the_image_says_which_version_it_holds() -> None:
+    assert f'org.opencontainers.image.version="{tocsin.__version__}"' in DOCKERFILE
 
 
 def test_the_image_installs_what_the_lock_file_says() -> None:
