@@ -95,5 +95,11 @@ def test_a_service_runs_what_the_checkout_has(service: Path) -> None:
     assert (ROOT / page).exists()
 
 
-def test_the_timer_has_its_service() -> None:
+def test_the_page_puts_every_unit_in_place() -> None:
     assert {unit.name for unit in UNITS} == {"tocsin.service", "tocsin-backup.service", "tocsin-backup.timer"}
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^cp (.*) /etc/systemd/system/$", page, re.MULTILINE)
+    assert {ROOT / name for name in line.split()} == set(UNITS)
+    for service in SERVICES:
+        assert f"git clone ADDRESS-OF-THE-REPOSITORY {PROGRAM.removesuffix('/.venv/bin/tocsin')}\n" in page
+        assert f"install -d -m 0750 -o root -g tocsin {read(service)['Service']['WorkingDirectory']}\n" in page
