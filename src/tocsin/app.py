@@ -23,9 +23,10 @@ from tocsin.access.directory import Directory
 from tocsin.access.guard import Guarded
 from tocsin.db import once
 from tocsin.db.engine import Database, forget_writers
-from tocsin.delivery import claiming, outbox, told
+from tocsin.delivery import claiming, heartbeat, outbox, told
 from tocsin.delivery import http as delivery
 from tocsin.delivery.buttons import Buttons
+from tocsin.delivery.heartbeat import Heartbeat
 from tocsin.delivery.sender import Sender
 from tocsin.incidents import http as incidents
 from tocsin.incidents.lines import Lines
@@ -77,6 +78,7 @@ def every_loop(service: Service) -> list[Loop]:
         Loop("forget old payloads", service.part(Payloads).forget, 60.0),
         Loop("send what is due", service.part(Sender).once, 0.0),
         Loop("count what waits", service.part(Sender).count_waiting, 10.0),
+        Loop("send a sign of life", service.part(Heartbeat).once, heartbeat.LOOK),
         Loop("ask Telegram for pressed buttons", service.part(Buttons).once, 1.0),
         Loop("notice new entries", service.part(Bell).once, 0.0),
         Loop("hand out new entries", service.part(Hub).once, 0.0),
@@ -176,7 +178,7 @@ async def running(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[S
     service = Service(settings, db, Directory(db, admin_key), key_limits, address_limits, keyring)
     sender = Sender(db, settings, keyring)
     service.parts |= {Doors: Doors(db), Refusals: Refusals(db), Payloads: Payloads(db, settings)}
-    service.parts |= {Sender: sender, Lines: Lines()}
+    service.parts |= {Sender: sender, Lines: Lines(), Heartbeat: Heartbeat(db, settings)}
     bell = Bell(db)
     service.parts |= {Bell: bell, Hub: Hub(db, bell, service.directory)}
     service.parts |= {Buttons: Buttons(db, keyring, sender.way, settings)}
@@ -195,6 +197,7 @@ async def running(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[S
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await service.part(Buttons).close()
+        await service.part(Heartbeat).close()
         await sender.close()
         await db.close()
 

@@ -48,6 +48,7 @@ MORE: dict[str, dict[str, str]] = {
         "buttons": "pressed buttons, by webhook or by polling",
         "sender": "the loop that carries messages out",
         "transport": "the guarded way out: HTTP and mail",
+        "heartbeat": "the loop that tells a watcher outside that we live",
         "recipients": "who of several has a mail",
         "addresses": "where the way out may lead, and the guard that sees to it",
         "names": "names looked up in threads that nobody waits for",
