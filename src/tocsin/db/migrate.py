@@ -24,8 +24,12 @@ PATIENT = {"lock_timeout": 900.0, "statement_timeout": 900.0}
 ORIGINAL_REVISION = "0cfb57931f73"  # the original service's one migration
 
 
-class SchemaTooNew(Exception):
-    """The database was used by a newer Tocsin; the message says so and what to do."""
+class UnusableSchema(Exception):
+    """There is something in the database that this program must not work with; the message says what to do."""
+
+
+class SchemaTooNew(UnusableSchema):
+    """The database was used by a newer Tocsin."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ def known_revisions() -> list[str]:
 
 
 def state(connection: Connection) -> SchemaState:
-    """What the database holds; raises `SchemaTooNew`."""
+    """What the database holds; raises `UnusableSchema`."""
     names = set(inspect(connection).get_table_names())
     found = None
     if VERSION_TABLE in names:

@@ -110,7 +110,7 @@ class PostgresStorage:
         except TROUBLE as problem:
             if _code(problem) and not _broken(problem):
                 raise  # the server said no, so it is known not to be done
-            log.warning("the connection broke at COMMIT", batch=self.dialect.batch, problem=_text(problem))
+            log.warning("the connection broke at COMMIT", batch=self.dialect.batch, problem=in_a_line(problem))
             await connection.invalidate()
             if not await self._was_committed():
                 raise _Again("a commit that did not happen", Unavailable(NOT_STORED)) from problem
@@ -144,7 +144,7 @@ class PostgresStorage:
             if _broken(problem):
                 # The server may only have been restarted since this connection was last used.
                 return await self._read_again(query, args)
-            raise Unavailable(f"The database cannot be read at the moment: {_text(problem)}.") from None
+            raise Unavailable(f"The database cannot be read at the moment: {in_a_line(problem)}.") from None
 
     async def _read(self, query: Callable[..., T], args: tuple[Any, ...]) -> T:
         async with line(self._reading, self._patience) as connection:
@@ -154,7 +154,7 @@ class PostgresStorage:
         try:
             return await self._read(query, args)
         except TROUBLE as problem:
-            raise Unavailable(f"The database cannot be reached at the moment: {_text(problem)}.") from None
+            raise Unavailable(f"The database cannot be reached at the moment: {in_a_line(problem)}.") from None
 
     async def probe(self) -> None:
         """Raises `Unavailable` where a read fails."""
@@ -225,7 +225,7 @@ def make_engine(settings: Settings, **options: Any) -> AsyncEngine:
 
 def _said(problem: Exception) -> Exception:
     """What a failed attempt means: run it again, away, or refused."""
-    code, text = _code(problem), _text(problem)
+    code, text = _code(problem), in_a_line(problem)
     away = code.startswith(AWAY) or code in RACES or not isinstance(problem, DBAPIError) or _broken(problem)
     verdict = Unavailable(f"{CANNOT_WRITE}{text}.") if away else DatabaseRefused(text)
     return _Again(text, verdict) if code in AGAIN or _broken(problem) else verdict
@@ -246,7 +246,7 @@ def _broken(problem: BaseException) -> bool:
     return isinstance(problem, OSError | asyncpg.InterfaceError) or _code(problem).startswith(("08", "57P"))
 
 
-def _text(problem: BaseException) -> str:
+def in_a_line(problem: BaseException) -> str:
     """One line, without the statement and its values: they may hold what a log must not."""
     inner = problem.orig if isinstance(problem, DBAPIError) else problem
     return (str(inner).splitlines() or [""])[0].removesuffix(".") or type(inner).__name__
