@@ -149,7 +149,7 @@ def _check_kind(settings: Settings, source: Path) -> None:
         raise CannotStart(f"{source} is no backup, neither a file of SQLite's nor an archive of pg_dump's")
     wanted = "SQLite" if settings.postgres_url is None else "PostgreSQL"
     if kind != wanted:
-        hint = "set TOCSIN_DATABASE_URL" if kind == "PostgreSQL" else "restore it without that"
+        hint = "set TOCSIN_DATABASE_URL" if kind == "PostgreSQL" else "restore it without that, then `tocsin move` it"
         raise CannotStart(f"{source} is a backup of {kind}, and the settings name {wanted}: {hint}")
     if settings.postgres_url is None and settings.sqlite_file.exists() and source.samefile(settings.sqlite_file):
         raise CannotStart(f"{source} is the register itself")

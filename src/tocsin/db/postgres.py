@@ -29,6 +29,10 @@ from tocsin.settings import Settings
 T = TypeVar("T")
 log = structlog.get_logger("tocsin.db")
 
+UNREADABLE = (
+    "its URL cannot be understood: postgresql://user:password@host:port/name, and in a password `@`, `:`, `/`, `?`, "
+    "`#` and `%` are written %40, %3A, %2F, %3F, %23 and %25"
+)
 TRIES = 6
 GOODBYE = 0.5  # seconds in which connections may be closed politely
 READERS = 16  # connections for reads; none beyond them, because opening one costs more than waiting for one
@@ -206,8 +210,8 @@ def make_engine(settings: Settings, **options: Any) -> AsyncEngine:
     async def connect() -> Any:
         try:
             return await asyncpg.connect(url, timeout=5, statement_cache_size=0 if pooled else 100)
-        except ValueError as problem:  # the URL makes no sense: a port that is no number, for example
-            raise asyncpg.InterfaceError(str(problem)) from None
+        except ValueError:  # what asyncpg says of a URL may repeat a part of the password
+            raise asyncpg.InterfaceError(UNREADABLE) from None
 
     def creator() -> Any:
         caches: dict[str, Any] = {}
