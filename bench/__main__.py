@@ -70,7 +70,7 @@ def _arguments() -> argparse.Namespace:
     short.add_argument("--quick", action="store_true", help="one short repeat of everything: less than three minutes")
     short.add_argument("--smoke", action="store_true", help="seconds: shows that it runs, its figures say nothing")
     parser.add_argument(
-        "--large", action="store_true", help="registers of up to 5,000,000 incidents too (16 GB, 30 min)"
+        "--large", action="store_true", help="registers of up to 5,000,000 incidents too (6 GB, 20 min)"
     )
     parser.add_argument("--only", nargs="+", choices=tuple(PARTS), metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--engine", choices=(*ENGINES, "both"), default="both")
