@@ -1,13 +1,16 @@
-"""What every test of faults may have: a PostgreSQL that nothing is kept from, and a fresh database in it."""
+"""What every test of faults may have: a PostgreSQL that nothing is kept from, a fresh database, sizes and figures."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
+from tests.faults import figures as kept
 from tests.postgres import NoPostgres, Postgres
 from tests.stage import miss
 
 Say = Callable[[str], None]
+Size = Callable[[int, int], int]
+Figures = Callable[[str, str], None]
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +43,34 @@ def say(capsys: pytest.CaptureFixture[str]) -> Say:
             print(f"\n  {text}")
 
     return line
+
+
+@pytest.fixture
+def size() -> Size:
+    """`size(5, 200)`: the first in the suite, the second in the long form."""
+    return kept.size
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest, say: Say) -> Figures:
+    """`figures(fault, result)`: one line for this fault on this test's engine; `./run faults` keeps it."""
+    engine = kept.engine_of(request.node)
+
+    def line(fault: str, result: str) -> None:
+        say(f"{fault}, {engine}: {result}")
+        if kept.form():
+            kept.keep(fault, engine, result)
+
+    return line
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A fault whose test failed is told as well: the table must not go on showing the run before."""
+    report = yield
+    if kept.form() and report.failed:
+        for fault in kept.faults_of(item):
+            kept.keep(fault, kept.engine_of(item), f"{kept.FAILED} in {item.name}")
+    return report

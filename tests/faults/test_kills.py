@@ -1,9 +1,5 @@
-"""kill -9 while eight clients write: nothing that was answered is lost, nothing is there twice.
+"""kill -9 while eight clients write: nothing that was answered is lost, nothing is there twice."""
 
-`TOCSIN_KILLS=20` is the long form of it.
-"""
-
-import os
 import random
 import time
 from collections import Counter
@@ -13,29 +9,32 @@ import pytest
 
 from tests.faults import ledger
 from tests.faults.client import Client
-from tests.faults.conftest import Say
+from tests.faults.conftest import Figures
 from tests.faults.crowd import Crowd
+from tests.faults.figures import size
 from tests.faults.ledger import PostgresDatabase, Register, SqliteFile
 from tests.faults.server import Server, run, wait_until
 from tests.postgres import Postgres
 
-KILLS = int(os.environ.get("TOCSIN_KILLS", "5"))
-WRITES_BETWEEN = 40
-FIRST_STARTS = KILLS // 4
+KILLS = size(5, 200)
+WRITES_BETWEEN = size(40, 100)
+FIRST_STARTS = size(1, 20)
 
 
-def test_sqlite_keeps_what_it_answered_through_kills(tmp_path: Path, say: Say) -> None:
+def test_sqlite_keeps_what_it_answered_through_kills(tmp_path: Path, figures: Figures) -> None:
     """One process: it is the parent and the worker."""
     server = Server(tmp_path)
-    _kill_and_count(server, SqliteFile(tmp_path / "data" / "tocsin.db"), ("parent", "group"), say)
+    told = _kill_and_count(server, SqliteFile(tmp_path / "data" / "tocsin.db"), ("parent", "group"))
+    figures("kill -9 of the server while 8 clients write", told)
 
 
 def test_postgresql_keeps_what_it_answered_through_kills(
-    tmp_path: Path, postgres: Postgres, database: str, say: Say
+    tmp_path: Path, postgres: Postgres, database: str, figures: Figures
 ) -> None:
     """A parent with two workers."""
     server = Server(tmp_path, TOCSIN_WORKERS=2, TOCSIN_DATABASE_URL=database)
-    _kill_and_count(server, PostgresDatabase(postgres, database), ("parent", "worker", "group"), say)
+    told = _kill_and_count(server, PostgresDatabase(postgres, database), ("parent", "worker", "group"))
+    figures("kill -9 of the server while 8 clients write", told)
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
@@ -55,7 +54,7 @@ def test_a_kill_at_the_first_start_leaves_nothing_half(engine: str, tmp_path: Pa
         server.kill_all()
 
 
-def _kill_and_count(server: Server, register: Register, victims: tuple[str, ...], say: Say) -> None:
+def _kill_and_count(server: Server, register: Register, victims: tuple[str, ...]) -> str:
     done: Counter[str] = Counter()
     began = time.monotonic()
     with server:
@@ -71,7 +70,7 @@ def _kill_and_count(server: Server, register: Register, victims: tuple[str, ...]
         ledger.check(register, crowd)
     killed = ", ".join(f"{count} × {victim}" for victim, count in done.items())
     seconds = time.monotonic() - began
-    say(f"{type(register).__name__}: kill -9 {killed}; {crowd.figures()}; 0 lost, 0 double; {seconds:.1f} s")
+    return f"{killed} in {seconds:.0f} s; {crowd.figures()}; 0 lost, 0 double"
 
 
 def _kill(server: Server, victim: str) -> None:

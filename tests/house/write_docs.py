@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.faults.figures import rows
 from tocsin.access.guard import Guarded
 from tocsin.access.model import MAY, ROLES
 from tocsin.app import ROUTES, create_app
@@ -184,6 +185,13 @@ def link(schema: Mapping[str, Any]) -> str:
     return f"[{name}](#{name.lower()})"
 
 
+def faults() -> Iterator[str]:
+    """Each fault on each engine, as it was last tried."""
+    yield from table("Fault", "Engine", "Last run", "Result")
+    for each in rows():
+        yield row(each.fault, each.engine, each.run, each.result)
+
+
 def table(*titles: str) -> Iterator[str]:
     yield row(*titles)
     yield row(*("---" for _ in titles))
@@ -203,6 +211,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "permissions": permissions,
     "operations": operations,
     "shapes": shapes,
+    "faults": faults,
 }
 
 
