@@ -35,7 +35,11 @@ QUIET = "route:\n  receiver: nobody\n  group_wait: 1h\nreceivers:\n  - name: nob
 
 @dataclass(frozen=True)
 class Storm:
-    """One taker's storms of one kind, one figure for each repeat. `sender` is the processor time of the senders."""
+    """One taker's storms of one kind, one figure for each repeat.
+
+    `taker` and `sender` are the processor time, in seconds, of who takes it (its database server included) and of the
+    senders.
+    """
 
     engine: str
     said: str
@@ -43,6 +47,7 @@ class Storm:
     reports: int
     seconds: Sequence[float]
     p99_ms: Sequence[float]
+    taker: Sequence[float]
     sender: Sequence[float]
 
     @property
@@ -54,6 +59,7 @@ class Storm:
 class _Blow:
     seconds: float
     p99_ms: float
+    taker: float
     sender: float
 
 
@@ -76,6 +82,7 @@ def storms(stage: Stage) -> list[Storm]:
             stage.plan.reports,
             [each.seconds for each in of_it],
             [each.p99_ms for each in of_it],
+            [each.taker for each in of_it],
             [each.sender for each in of_it],
         )
         for saying, of_it in blows.items()
@@ -107,6 +114,10 @@ class Acceptor:
         if self._server is not None:
             self._server.__exit__()
 
+    def cpu_seconds(self) -> float:
+        assert self._server is not None
+        return self._server.cpu_seconds()
+
     def holds(self, storm: str) -> int:
         """How many troubles of a storm it knows."""
         _, alerts = call(self.port, "GET", f'/api/v2/alerts?filter=storm="{storm}"', "")
@@ -123,9 +134,11 @@ def _blow(stage: Stage, saying: Saying, alertmanager: Acceptor) -> _Blow:
         raw(target, f"POST {saying.path} {json.dumps(saying.body(storm, numbers, troubles, key))}", saying.headers(key))
         for numbers in _groups(reports, saying.at_once)
     ]
-    cpu, waits, began = time.process_time(), list[float](), time.perf_counter()
+    taken = stage.ours.cpu_in_all if ours else alertmanager.cpu_seconds
+    before, cpu, waits, began = taken(), time.process_time(), list[float](), time.perf_counter()
     _run(_send(target, iter(requests), waits, min(SENDERS, len(requests))), saying)
-    blow = _Blow(time.perf_counter() - began, percentile(waits, 0.99) * 1000, time.process_time() - cpu)
+    took, sending = time.perf_counter() - began, time.process_time() - cpu
+    blow = _Blow(took, percentile(waits, 0.99) * 1000, taken() - before, sending)
     if len(waits) != len(requests):
         raise Dishonest(f"{len(requests)} requests were sent and {len(waits)} answered")
     if ours:

@@ -88,6 +88,9 @@ class Subject:
     def cpu(self) -> Cpu:
         return Cpu(self.server.cpu_seconds(), cpu_seconds(self.database_pid) if self.database_pid else 0.0)
 
+    def cpu_in_all(self) -> float:
+        return sum(self.cpu())
+
     def measure(self, scenario: Scenario, seconds: float, connections: int) -> Run:
         """One run, when what the one before has cut off is done; longer where nothing was answered in its time."""
         run = self._run(scenario, seconds, connections)
@@ -134,9 +137,9 @@ class Subject:
         """Waits until it has done what was cut off: 64 batches may be seconds of work, at the cost of who is next."""
         quiet, deadline = 0, time.monotonic() + LONGEST
         while quiet < QUIET_ROUNDS and time.monotonic() < deadline:
-            before = sum(self.cpu())
+            before = self.cpu_in_all()
             time.sleep(ROUND)
-            quiet = quiet + 1 if sum(self.cpu()) - before < ROUND / 4 else 0
+            quiet = quiet + 1 if self.cpu_in_all() - before < ROUND / 4 else 0
 
     def _note(self, scenario: Scenario, run: Run) -> None:
         """Keeps count of what was acknowledged, and of what was asked and cut off at the end of the run."""
