@@ -69,8 +69,8 @@ class PostgresStorage:
         self._settings = settings
         self._clock = clock
         self._log = log
-        self.dialect = Postgres(secrets.token_hex(8))
         pooled = settings.database_pooler
+        self.dialect = Postgres(secrets.token_hex(8), pooled=pooled)
         self._writing = make_engine(settings, pool_size=1, max_overflow=1)
         # Behind a pooler a prepared statement and its use must share a transaction.
         self._reading = make_engine(settings, pool_size=READERS, max_overflow=0, **({} if pooled else AUTOCOMMIT))
@@ -193,6 +193,10 @@ async def line(engine: AsyncEngine, patience: float) -> AsyncIterator[AsyncConne
         scissors = asyncio.get_running_loop().call_later(patience, driven.terminate)
         try:
             yield connection
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as problem:
+            if _broken(problem):  # the driver's own word, which SQLAlchemy has not heard: nobody may get this one again
+                await connection.invalidate()
+            raise
         finally:
             scissors.cancel()
 
