@@ -199,6 +199,9 @@ async def line(engine: AsyncEngine, patience: float) -> AsyncIterator[AsyncConne
             yield connection
         except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as problem:
             if _broken(problem):  # the driver's own word, which SQLAlchemy has not heard: nobody may get this one again
+                # Nor one that is as old: where one fell silent the others in the pool most likely did, and whoever
+                # asked again got the next of them. SQLAlchemy does just this for errors that it sees itself.
+                engine.pool._invalidate(connection.sync_connection.connection)  # noqa: SLF001
                 await connection.invalidate()
             raise
         finally:
