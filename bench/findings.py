@@ -12,6 +12,7 @@ from bench.measure import Clients, Comparison, alone, clients, loaded
 from bench.stage import Stage
 from bench.start import Started, starts
 from bench.storm import Storm, storms
+from bench.where import Where, where
 from bench.workers import Pair, pairs
 
 
@@ -25,6 +26,7 @@ class Findings:
     clients: list[Clients] = field(default_factory=list)
     workers: list[Pair] = field(default_factory=list)
     start: list[Started] = field(default_factory=list)
+    where: list[Where] = field(default_factory=list)
     storm: list[Storm] = field(default_factory=list)
     large: list[Grown] = field(default_factory=list)
 
@@ -41,6 +43,7 @@ PARTS: dict[str, Callable[[Stage], list[Any]]] = {
     "clients": clients,
     "workers": pairs,
     "start": starts,
+    "where": where,
     "storm": storms,
     "large": grown,
 }

@@ -14,6 +14,7 @@ from bench.plan import Plan
 from bench.section import Lines, Section, spread
 from bench.start import Started
 from bench.storm import SENDERS, TROUBLES, Storm
+from bench.where import BUSY_WITH, ELSE, Where
 from bench.workers import Pair
 
 COMPARED = (
@@ -44,6 +45,7 @@ def _all(found: Findings, plan: Plan) -> list[Section]:
         _workers(found.workers),
         _starts(found.start),
         _hearing(found.hearing),
+        _where(found.where),
         _storms(found.storm),
         _large(found.large),
     ]
@@ -145,6 +147,18 @@ def _hearing(found: Sequence[Heard]) -> Section:
             for each in found
         ],
         words=1,
+    )
+
+
+def _where(found: Sequence[Where]) -> Section:
+    return Section(
+        "Where the time goes",
+        "Of the time in which Tocsin's Python runs, in stacks that py-spy saw while the load ran.",
+        ("engine", "scenario", *BUSY_WITH, ELSE, "looks"),
+        [
+            [each.engine, each.scenario, *(f"{part:.0%}" for part in each.parts.values()), f"{each.looks:,}"]
+            for each in found
+        ],
     )
 
 
