@@ -275,7 +275,7 @@ def _row(wish: File, partners: dict[str, Partner], at: datetime) -> dict[str, An
         "filed_by": wish.by.key_id,
         "partner_id": partners[wish.partner].id if wish.partner is not None else own,
         "partner_words": wish.description if own is not None else None,
-        **model.times_implied(wish.status, at, wish.by.key_id),
+        **model.times_implied(wish.status, at, wish.by),
         "updated_at": at,
         "reopened_count": 0,
         "version": 1,
