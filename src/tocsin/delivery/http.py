@@ -188,7 +188,8 @@ async def rotate_channel(call: Call) -> Answer:
 async def subscribe(call: Call) -> Answer:
     """Tell a channel of incidents from a severity on, of some sources or all."""
     draft: SubscriptionDraft = call.content
-    wish = actions.Subscribe(draft.channel_id, draft.severity, draft.sources, call.actor, call.request_id)
+    channel_id = ids.in_range(draft.channel_id, "channel_id")
+    wish = actions.Subscribe(channel_id, draft.severity, draft.sources, call.actor, call.request_id)
 
     def say(results: Sequence[Any]) -> Kept:
         return Kept(201, msgspec.json.encode(SubscriptionAnswer(subscription_view(the_only(results)))))
