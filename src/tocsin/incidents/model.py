@@ -36,6 +36,7 @@ REFUSED: Mapping[str, frozenset[str]] = {
 # Whose first move to `in_progress`, or filing with it, says that somebody has taken note: a program's does not.
 PEOPLE = frozenset({"admin", "operator"})
 
+MOST_AT_ONCE = 1000  # drafts in one request
 LONGEST_DESCRIPTION = 65_536
 LONGEST_SUMMARY = 140
 LONGEST_ASSET = 255

@@ -48,7 +48,7 @@ class EntryPage(msgspec.Struct):
     next: str | None
 
 
-AFTER = openapi.Parameter("after", "query", "Only entries after this id, the last one read; or `next`.", openapi.TEXT)
+AFTER = openapi.Parameter("after", "query", "Only entries after this id, the last one read; or `next`.", openapi.PLACE)
 LIMIT = openapi.Parameter(
     "limit",
     "query",
