@@ -19,6 +19,7 @@ RUN uv sync --frozen --no-dev --no-editable
 FROM base
 LABEL org.opencontainers.image.title="Tocsin" \
       org.opencontainers.image.description="A self-hosted incident register and response service" \
+      org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0"
 # The data directory belongs to the program before the volume is laid over it: a new named volume takes its owner.
 RUN groupadd --system --gid 10001 tocsin \

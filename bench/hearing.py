@@ -9,18 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from bench.processes import HOST
-from bench.subjects import Dishonest, Subject, tocsin
-from tests.postgres import Postgres
+from bench.stage import Stage
+from bench.subjects import Dishonest, Subject
 
-LISTENERS = 1_000
 GAP = 0.2  # seconds between two writes: the server is idle in between
 ENTRY = re.compile(rb'event: entry\ndata: {"id":\d+,"at":"[^"]*","kind":"filed","incident_id":(\d+),')
 LONGEST = 30.0  # seconds after which something has been lost
@@ -37,20 +33,13 @@ class Heard:
     at_receiver: Sequence[float]
 
 
-def hearing(engine: str, writes: int, say: Callable[[str], None]) -> Heard:
+def hearing(stage: Stage) -> list[Heard]:
     """Measures both; raises Dishonest when an entry or a message did not come, or came twice."""
-    with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-bench-")))
-        postgres = stack.enter_context(Postgres()) if engine == "postgres" else None
-        subject = stack.enter_context(tocsin(home, postgres))
-        say(f"{engine}: {LISTENERS} listeners, {writes} writes")
-        at_listeners, memory = asyncio.run(_listened(subject, writes))
-        say(f"{engine}: {writes} messages")
-        return Heard(engine, LISTENERS, at_listeners, memory, asyncio.run(_told(subject, writes)))
-
-
-def percentile(values: Sequence[float], part: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
+    subject, listeners, writes = stage.ours, stage.plan.listeners, stage.plan.writes
+    stage.say(f"{listeners} listeners, {writes} writes")
+    at_listeners, memory = asyncio.run(_listened(subject, listeners, writes))
+    stage.say(f"{writes} messages")
+    return [Heard(stage.engine, listeners, at_listeners, memory, asyncio.run(_told(subject, writes)))]
 
 
 @dataclass
@@ -80,10 +69,10 @@ class _Listener(asyncio.Protocol):
                 self.came[int(found[1])] = now
 
 
-async def _listened(subject: Subject, writes: int) -> tuple[list[float], float]:
+async def _listened(subject: Subject, count: int, writes: int) -> tuple[list[float], float]:
     before = subject.server.memory()
     head = f"GET /api/stream HTTP/1.1\r\nhost: {HOST}\r\nx-api-key: {subject.key}\r\n\r\n".encode()
-    listeners = [_Listener(head) for _ in range(LISTENERS)]
+    listeners = [_Listener(head) for _ in range(count)]
     loop = asyncio.get_running_loop()
     for each in listeners:
         await loop.create_connection(lambda each=each: each, HOST, subject.server.port)  # type: ignore[misc]
@@ -92,7 +81,7 @@ async def _listened(subject: Subject, writes: int) -> tuple[list[float], float]:
             await each.ready.wait()
     asked = await _write(subject, writes)
     await _until(lambda: all(len(each.came) >= writes for each in listeners), "an entry did not come")
-    memory = (subject.server.memory() - before) / LISTENERS / 1024
+    memory = (subject.server.memory() - before) / count / 1024
     for each in listeners:
         each.transport.abort()
     return [(each.came[id] - at) * 1000 for each in listeners for id, at in asked.items()], memory
@@ -121,9 +110,14 @@ async def _told(subject: Subject, writes: int) -> list[float]:
     status, made = await asyncio.to_thread(subject.call, "POST", "/api/channels", channel)
     if status != 201:
         raise Dishonest(f"no channel could be made: {status} {made}")
-    await asyncio.to_thread(subject.call, "POST", "/api/subscriptions", {"channel_id": made["channel"]["id"]})
+    id = made["channel"]["id"]
+    await asyncio.to_thread(subject.call, "POST", "/api/subscriptions", {"channel_id": id})
     asked = await _write(subject, writes)
     await _until(lambda: asked.keys() <= came.keys(), "a message did not come")
+    # What is measured next must not be told to a receiver that is gone.
+    status, said = await asyncio.to_thread(subject.call, "DELETE", f"/api/channels/{id}")
+    if not 200 <= status < 300:
+        raise Dishonest(f"the channel could not be removed: {status} {said}")
     receiver.close()
     for line in lines:
         line.close()
@@ -142,6 +136,7 @@ async def _write(subject: Subject, writes: int) -> dict[int, float]:
         if status != 201:
             raise Dishonest(f"an incident was not filed: {status} {said}")
         asked[said["incident"]["id"]] = began
+        subject.acknowledged += 1
     return asked
 
 

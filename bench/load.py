@@ -1,4 +1,4 @@
-"""The load: 64 connections that each ask, wait for the answer and ask again, for a fixed time.
+"""The load: connections that each ask, wait for the answer and ask again, for a fixed time.
 
 wrk where it is installed; else a generator in Python, which is slower than what it measures and is said to be so.
 """
@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
 from bench.scenario import Scenario
 
-CONNECTIONS = 64
 PATIENCE = 30  # seconds for one answer; later is a failure
 
 
@@ -46,13 +47,13 @@ class Target:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"x-api-key": self.key, "content-type": "application/json"}
+        return {"content-type": "application/json"} | ({"x-api-key": self.key} if self.key else {})
 
 
 class Generator(Protocol):
     name: str
 
-    def run(self, target: Target, scenario: Scenario, start: int, seconds: float) -> Run: ...
+    def run(self, target: Target, scenario: Scenario, start: int, seconds: float, connections: int) -> Run: ...
 
 
 def generator() -> Generator:
@@ -60,20 +61,25 @@ def generator() -> Generator:
     return Wrk(found) if found else InPython()
 
 
+def percentile(values: Sequence[float], part: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * part))] if values else 0.0
+
+
 class Wrk:
-    """One thread of wrk: more would only take the processor away from the server."""
+    """One thread of wrk: more would only take the processor away from the server. It knows whole seconds only."""
 
     def __init__(self, program: str) -> None:
         self._program = program
         said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False).stdout
         self.name = " ".join(said.split()[:2]) or "wrk"
 
-    def run(self, target: Target, scenario: Scenario, start: int, seconds: float) -> Run:
-        shape = ["-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--timeout", f"{PATIENCE}s", "--latency"]
+    def run(self, target: Target, scenario: Scenario, start: int, seconds: float, connections: int) -> Run:
+        shape = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", f"{PATIENCE}s", "--latency"]
         headers = [part for name, value in target.headers.items() for part in ("-H", f"{name}: {value}")]
         script = ["-s", str(Path(__file__).with_name("replay.lua"))]
         url = f"http://{target.host}:{target.port}"
-        command = [self._program, *shape, *headers, *script, url, "--", str(scenario.file), str(start)]
+        replayed = [str(scenario.file), str(start), *([secrets.token_hex(8)] if scenario.keyed else [])]
+        command = [self._program, *shape, *headers, *script, url, "--", *replayed]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 2 * PATIENCE)
         if done.returncode or not done.stdout.strip():
             raise RuntimeError(f"wrk failed: {done.stderr.strip() or done.stdout.strip()}")
@@ -85,31 +91,37 @@ class InPython:
 
     name = "Python (asyncio)"
 
-    def run(self, target: Target, scenario: Scenario, start: int, seconds: float) -> Run:
-        requests = [_raw(target, line) for line in scenario.file.read_text().splitlines()]
-        return asyncio.run(_Clients(target, requests, start).run(seconds))
+    def run(self, target: Target, scenario: Scenario, start: int, seconds: float, connections: int) -> Run:
+        return asyncio.run(_Clients(target, _ring(target, scenario, start)).run(seconds, connections))
+
+
+def _ring(target: Target, scenario: Scenario, start: int) -> Iterator[bytes]:
+    lines = scenario.file.read_text().splitlines()
+    token = secrets.token_hex(8)
+    for n in count(start):
+        yield raw(target, lines[n % len(lines)], {"idempotency-key": f"{token}-{n}"} if scenario.keyed else {})
 
 
 class _Clients:
-    def __init__(self, target: Target, requests: list[bytes], start: int) -> None:
-        self._target, self._requests, self._start = target, requests, start
+    def __init__(self, target: Target, requests: Iterator[bytes]) -> None:
+        self._target, self._requests = target, requests
         self._sent = 0
         self._waits: list[float] = []
         self._failures: Counter[str] = Counter()
 
-    async def run(self, seconds: float) -> Run:
+    async def run(self, seconds: float, connections: int) -> Run:
         began = time.perf_counter()
-        await asyncio.gather(*(self._client(began + seconds) for _ in range(CONNECTIONS)))
+        await asyncio.gather(*(self._client(began + seconds) for _ in range(connections)))
         took = time.perf_counter() - began
-        waits = sorted(self._waits) or [0.0]
-        p50, p99 = (waits[int(len(waits) * part)] * 1000 for part in (0.5, 0.99))
+        p50, p99 = (percentile(self._waits, part) * 1000 for part in (0.5, 0.99))
         return Run(len(self._waits), self._sent, took, p50, p99, dict(self._failures))
 
     async def _client(self, until: float) -> None:
         try:
             reader, writer = await asyncio.open_connection(self._target.host, self._target.port)
-            while (asked := time.perf_counter()) < until:
-                writer.write(self._requests[(self._start + self._sent) % len(self._requests)])
+            # At least one each, however late it is: a run without an answer says nothing.
+            while (asked := time.perf_counter()) < until or not self._waits:
+                writer.write(next(self._requests))
                 self._sent += 1
                 status = await asyncio.wait_for(_answer(reader), PATIENCE)
                 self._waits.append(time.perf_counter() - asked)
@@ -128,10 +140,11 @@ async def _answer(reader: asyncio.StreamReader) -> int:
     return int(head[9:12])
 
 
-def _raw(target: Target, line: str) -> bytes:
+def raw(target: Target, line: str, more: Mapping[str, str]) -> bytes:
+    """A request as it goes over the wire."""
     method, path, *rest = line.split(" ", 2)
     body = "".join(rest).encode()
-    headers = {"host": f"{target.host}:{target.port}", **target.headers}
+    headers = {"host": f"{target.host}:{target.port}", **target.headers, **more}
     if body:
         headers["content-length"] = str(len(body))
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]

@@ -1,6 +1,7 @@
 -- wrk's side of the benchmark: replays a file of requests, one "METHOD PATH BODY" per line, from line `start` on, round
--- and round. It knows nothing of incidents; scenario.py does. The last line that it prints is the result as JSON.
-local threads, requests, start = {}, {}, 0
+-- and round; with a third argument each request has an Idempotency-Key of its own that begins with it. It knows nothing
+-- of incidents; scenario.py does. The last line that it prints is the result as JSON.
+local threads, requests, start, key = {}, {}, 0, nil
 sent = 0 -- global: done() runs in another Lua state and asks for it by name
 
 function setup(thread)
@@ -8,16 +9,25 @@ function setup(thread)
 end
 
 function init(args)
-  start = tonumber(args[2])
+  start, key = tonumber(args[2]), args[3]
+  if key then wrk.headers["idempotency-key"] = key .. "-0000000000" end
   for line in io.lines(args[1]) do
     local method, path, body = line:match("^(%S+) (%S+) ?(.*)$")
-    table.insert(requests, wrk.format(method, path, nil, body ~= "" and body or nil))
+    local whole = wrk.format(method, path, nil, body ~= "" and body or nil)
+    if key then
+      -- Cut at the number, which is put in again for each request: formatting the whole would slow the load down.
+      local _, last = whole:find(key .. "-", 1, true)
+      table.insert(requests, { whole:sub(1, last), whole:sub(last + 11) })
+    else
+      table.insert(requests, whole)
+    end
   end
 end
 
 function request()
   sent = sent + 1
-  return requests[(start + sent - 1) % #requests + 1]
+  local next = requests[(start + sent - 1) % #requests + 1]
+  return key and next[1] .. string.format("%010d", sent) .. next[2] or next
 end
 
 function done(summary, latency)

@@ -1,4 +1,4 @@
-"""The everyday form: the same three routes as most teams would write them, and write them well.
+"""The everyday form: the same five routes as most teams would write them, and write them well.
 
 It is no straw man: pooled connections, an index for the list, one transaction for a request, and the same promise as
 Tocsin's: 2xx means that the row is on the disk. Settings: EVERYDAY_DATABASE_URL, EVERYDAY_API_KEY.
@@ -96,6 +96,14 @@ class IncidentResponse(BaseModel):
     incident: IncidentRead
 
 
+class IncidentBatch(BaseModel):
+    incidents: list[IncidentCreate] = Field(max_length=1000)
+
+
+class BatchResponse(BaseModel):
+    results: list[IncidentResponse]
+
+
 class IncidentListResponse(BaseModel):
     incidents: list[IncidentRead]
 
@@ -161,6 +169,23 @@ async def list_incidents(
         query = query.where(Incident.status == status)
     incidents = await session.scalars(query)
     return IncidentListResponse(incidents=[IncidentRead.model_validate(incident) for incident in incidents])
+
+
+@app.post("/api/incidents/batch")
+async def create_incidents(body: IncidentBatch, session: Session) -> BatchResponse:
+    incidents = [Incident(**each.model_dump()) for each in body.incidents]
+    session.add_all(incidents)
+    await session.commit()
+    read = [IncidentRead.model_validate(incident) for incident in incidents]
+    return BatchResponse(results=[IncidentResponse(incident=each) for each in read])
+
+
+@app.get("/api/incidents/{incident_id}")
+async def read_incident(incident_id: int, session: Session) -> IncidentResponse:
+    incident = await session.get(Incident, incident_id)
+    if incident is None:
+        raise HTTPException(404, "Incident not found")
+    return IncidentResponse(incident=IncidentRead.model_validate(incident))
 
 
 @app.patch("/api/incidents/status")

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import tocsin
 from tocsin import start
@@ -23,11 +23,13 @@ from tocsin.access.directory import Directory
 from tocsin.access.guard import Guarded
 from tocsin.db import once
 from tocsin.db.engine import Database, forget_writers
-from tocsin.delivery import claiming, outbox, told
+from tocsin.delivery import claiming, heartbeat, outbox, told
 from tocsin.delivery import http as delivery
 from tocsin.delivery.buttons import Buttons
+from tocsin.delivery.heartbeat import Heartbeat
 from tocsin.delivery.sender import Sender
 from tocsin.incidents import http as incidents
+from tocsin.incidents.lines import Lines
 from tocsin.intake import http as intake
 from tocsin.intake.doors import Doors, Payloads, Refusals
 from tocsin.kit import logs, loops, metrics, openapi
@@ -63,6 +65,8 @@ ROUTES: list[Guarded] = [
     *one_tap.routes,
 ]
 
+FIXED = {(method, route.path): route for route in ROUTES if route.fixed for method in route.methods or ()}
+
 
 def every_loop(service: Service) -> list[Loop]:
     """What runs beside the requests, and how many seconds lie between two rounds."""
@@ -74,6 +78,7 @@ def every_loop(service: Service) -> list[Loop]:
         Loop("forget old payloads", service.part(Payloads).forget, 60.0),
         Loop("send what is due", service.part(Sender).once, 0.0),
         Loop("count what waits", service.part(Sender).count_waiting, 10.0),
+        Loop("send a sign of life", service.part(Heartbeat).once, heartbeat.LOOK),
         Loop("ask Telegram for pressed buttons", service.part(Buttons).once, 1.0),
         Loop("notice new entries", service.part(Bell).once, 0.0),
         Loop("hand out new entries", service.part(Hub).once, 0.0),
@@ -96,9 +101,23 @@ async def end_streams(service: Service) -> None:
 class Tocsin(FastAPI):
     """FastAPI for its routing and its description; our own shell is the only middleware."""
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Without FastAPI's look for a tracer, which is a twentieth of a request's time: figures are in `/metrics`."""
+        if scope["type"] == "lifespan":
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        self.middleware_stack = self.middleware_stack or self.build_middleware_stack()
+        await self.middleware_stack(scope, receive, send)
+
     def build_middleware_stack(self) -> ASGIApp:
         self.router.default = no_such_path
-        return Shell(self.router, metrics.request_seen)
+        return Shell(self._find, metrics.request_seen)
+
+    async def _find(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Most paths are fixed: looked up, and not compared with one route after the other."""
+        route = FIXED.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        await (route.handle if route is not None else self.router)(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -159,7 +178,7 @@ async def running(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[S
     service = Service(settings, db, Directory(db, admin_key), key_limits, address_limits, keyring)
     sender = Sender(db, settings, keyring)
     service.parts |= {Doors: Doors(db), Refusals: Refusals(db), Payloads: Payloads(db, settings)}
-    service.parts |= {Sender: sender}
+    service.parts |= {Sender: sender, Lines: Lines(), Heartbeat: Heartbeat(db, settings)}
     bell = Bell(db)
     service.parts |= {Bell: bell, Hub: Hub(db, bell, service.directory)}
     service.parts |= {Buttons: Buttons(db, keyring, sender.way, settings)}
@@ -178,6 +197,7 @@ async def running(settings: Settings, clock: Clock = utc_now) -> AsyncIterator[S
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await service.part(Buttons).close()
+        await service.part(Heartbeat).close()
         await sender.close()
         await db.close()
 

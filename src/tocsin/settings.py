@@ -5,6 +5,7 @@ same in both places and their case does not matter (the original service wrote `
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,8 +15,12 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 DATABASE_PARTS = ("DB_NAME", "DB_USER", "DB_PASSWORD", "DB_HOST", "DB_PORT")
-SECRETS = frozenset({"API_KEY", "DB_PASSWORD", "TOCSIN_DATABASE_URL", "TOCSIN_SECRET_KEY", "TOCSIN_SMTP_URL"})
+SECRETS = frozenset(
+    {"API_KEY", "DB_PASSWORD", "TOCSIN_DATABASE_URL", "TOCSIN_SECRET_KEY", "TOCSIN_SMTP_URL", "TOCSIN_HEARTBEAT_URL"}
+)
 POSTGRES_SCHEMES = ("postgresql", "postgres")
+# Without user, password and fragment, which would not be sent.
+PLAIN_URL = re.compile(r"https?://(\[[0-9a-f:.]+\]|[\w.-]+)(:\d+)?([/?][!-\"$-~]*)?", re.ASCII | re.IGNORECASE)
 
 
 class WrongSettings(Exception):
@@ -25,6 +30,13 @@ class WrongSettings(Exception):
 def _mail_server(url: SecretStr) -> SecretStr:
     parts = urlsplit(url.get_secret_value())
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname or parts.port == 0:
+        raise ValueError
+    return url
+
+
+def _watcher(url: SecretStr) -> SecretStr:
+    text = url.get_secret_value()
+    if PLAIN_URL.fullmatch(text) is None or urlsplit(text).port == 0:
         raise ValueError
     return url
 
@@ -127,6 +139,18 @@ class Settings(BaseModel):
         alias="TOCSIN_TELEGRAM_API",
         pattern=r"^https?://[^/\s?#]+$",
         description="Where Telegram's Bot API is; a Bot API server of your own may stand here.",
+    )
+    heartbeat_url: Annotated[SecretStr, AfterValidator(_watcher)] | None = Field(
+        None,
+        alias="TOCSIN_HEARTBEAT_URL",
+        description="The watcher's address: asked (GET) while Tocsin can write, so that its silence is an alarm.",
+    )
+    heartbeat_every: float = Field(
+        60.0,
+        alias="TOCSIN_HEARTBEAT_EVERY",
+        ge=1,
+        le=86400,
+        description="Seconds between two signs of life to the watcher.",
     )
     database_pooler: bool = Field(
         False,
@@ -307,5 +331,6 @@ WORDS = {
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}",
     "TOCSIN_SMTP_URL": "must be smtp://user:password@host:587, or smtps:// with TLS from the start",
+    "TOCSIN_HEARTBEAT_URL": "must be like https://hc-ping.com/your-check, without user, password and #",
     "TOCSIN_ALLOWED_PORTS": "must be ports from 1 to 65535 by commas, such as `80,443`, or `*` for any",
 }

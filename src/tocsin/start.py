@@ -17,7 +17,7 @@ from tocsin.access.model import NewKey, is_weak, new_secret
 from tocsin.db import migrate
 from tocsin.db.batcher import CANNOT_WRITE, DatabaseRefused
 from tocsin.db.engine import try_to_write
-from tocsin.db.migrate import SchemaState, SchemaTooNew
+from tocsin.db.migrate import SchemaState, UnusableSchema
 from tocsin.db.transaction import CLOCK, Writer
 from tocsin.delivery import reach
 from tocsin.delivery import store as deliveries
@@ -144,7 +144,7 @@ def hold_data(settings: Settings) -> Callable[[], None]:
 def _up_to_date(settings: Settings, then: Callable[[Writer], Found] | None) -> tuple[SchemaState, Found]:
     try:
         return migrate.bring_up_to_date(settings, timeline.append, then)
-    except SchemaTooNew as problem:
+    except UnusableSchema as problem:
         raise CannotStart(str(problem)) from None
     except (Unavailable, DatabaseRefused) as problem:
         why = str(problem).removeprefix(CANNOT_WRITE)

@@ -17,7 +17,7 @@ LINE = 120
 # What may be longer, and why.
 LONGER: dict[str, tuple[int, str]] = {
     "src/tocsin/db/schema.py": (400, "every table on one page"),
-    "src/tocsin/settings.py": (330, "every setting on one page, with what would be right"),
+    "src/tocsin/settings.py": (350, "every setting on one page, with what would be right"),
 }
 
 CODE = sorted(path for folder in ("src", "bench") for path in (ROOT / folder).rglob("*.py"))

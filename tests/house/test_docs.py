@@ -1,5 +1,6 @@
 """The docs are true: tables come from the code, names exist, links lead somewhere."""
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,8 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 SETTING = re.compile(r"\b(?:TOCSIN|DB)_[A-Z_]*[A-Z]\b")
 CODE_FILE = re.compile(r"`((?:src|tests|bench|cli|web|incidents|timeline|access|db|kit)/[\w./]*)`")
+
+LOGGER = re.compile(r"(^|\.)log\.(debug|info|warning|error|exception|critical)$")
 
 # Names of the shell and of the tests that begin like settings.
 NO_SETTINGS = {"TOCSIN_KEY"}
@@ -116,3 +119,24 @@ def anchors(path: Path) -> Iterator[str]:
     """The names that a page's headings get where it is shown."""
     for heading in re.findall(r"^#+ (.*)$", FENCE.sub("", path.read_text(encoding="utf-8")), re.MULTILINE):
         yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_line_of_the_log_is_explained_with_its_level() -> None:
+    told = set(re.findall(r"^\| `([^`]+)` \| (debug|info|warning|error) \|", page("operations.md"), re.MULTILINE))
+    assert told == set(log_lines())
+
+
+def log_lines() -> Iterator[tuple[str, str]]:
+    """What the code logs: each event that stands in a call of a logger, and its level."""
+    for module in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and LOGGER.search(ast.unparse(node.func))
+            ):
+                said = node.args[0]
+                if isinstance(said, ast.Constant):
+                    yield str(said.value), node.func.attr.replace("exception", "error")
+                else:  # sentences for the administrator, which explain themselves
+                    assert (module.stem, ast.unparse(said)) in {("start", "note"), ("banner", "note")}

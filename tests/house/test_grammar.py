@@ -24,6 +24,7 @@ MORE: dict[str, dict[str, str]] = {
         "reported": "what a report does to an incident: the rules for what machines say",
         "signals": "what many reports do in one transaction: intake calls it",
         "troubles": "how incidents are found by whose trouble they are: store.py is at its size",
+        "lines": "a page as JSON from lines that were encoded once: what makes a list cheap",
     },
     "intake": {
         "dialect": "what a dialect is; each stands in `dialects/`",
@@ -47,6 +48,7 @@ MORE: dict[str, dict[str, str]] = {
         "buttons": "pressed buttons, by webhook or by polling",
         "sender": "the loop that carries messages out",
         "transport": "the guarded way out: HTTP and mail",
+        "heartbeat": "the loop that tells a watcher outside that we live",
         "recipients": "who of several has a mail",
         "addresses": "where the way out may lead, and the guard that sees to it",
         "names": "names looked up in threads that nobody waits for",

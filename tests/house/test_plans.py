@@ -24,11 +24,12 @@ SHAPES = {
 }
 
 
+@pytest.mark.parametrize("of", [store.MARKED, store.WITH_PARTNER], ids=["marks", "incidents"])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_a_page_is_one_walk_along_one_index(shape: tuple[Any, ...], tmp_path: Path) -> None:
+def test_a_page_is_one_walk_along_one_index(shape: tuple[Any, ...], of: Any, tmp_path: Path) -> None:
     settings = Settings.model_validate({"TOCSIN_DATA_DIR": tmp_path})
     start.prepare(settings).release()
-    statement = store._page(False, *shape).compile(
+    statement = store._page(of, False, *shape).compile(
         dialect=sqlite.dialect(), compile_kwargs={"render_postcompile": True}
     )
     with driver.connect(str(settings.sqlite_file)) as connection:

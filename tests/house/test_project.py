@@ -14,7 +14,22 @@ from tests.house.conftest import ROOT
 from tests.original import checkout
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-TEXTS = {".py", ".md", ".toml", ".yaml", ".yml", ".ini", ".html", ".css", ".sh", ".po", ".sql", ""}
+TEXTS = {
+    ".py",
+    ".md",
+    ".toml",
+    ".yaml",
+    ".yml",
+    ".ini",
+    ".html",
+    ".css",
+    ".sh",
+    ".po",
+    ".sql",
+    ".service",
+    ".timer",
+    "",
+}
 
 # What works on one machine only.
 SOMEBODY_S = re.compile(r"(?<![\w.])/(?:home|root|Users)/\w")
@@ -45,7 +60,7 @@ def test_what_a_marker_leaves_out_is_never_built_from_source() -> None:
     assert "pysqlite3" in tool["no-build-package"]
 
 
-@pytest.mark.parametrize("folder", ["src", "tests", "bench", "docs", ".ci", "."])
+@pytest.mark.parametrize("folder", ["src", "tests", "bench", "docs", ".ci", ".github", "ops", "."])
 def test_no_file_holds_a_path_of_somebody_s_machine(folder: str) -> None:
     place = ROOT / folder
     files = place.glob("*") if folder == "." else place.rglob("*")

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 
-from tocsin.settings import NAMES, Settings
+import tocsin
+from tests.house import write_settings
+from tocsin.settings import NAMES, Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
@@ -36,6 +38,10 @@ def test_the_image_runs_the_program_as_itself_and_not_as_root() -> None:
     assert "VOLUME /data" in final
     for setting in ("TOCSIN_HOST=0.0.0.0", "TOCSIN_DATA_DIR=/data", "STOPSIGNAL SIGTERM"):
         assert setting in final
+
+
+def test_the_image_says_which_version_it_holds() -> None:
+    assert f'org.opencontainers.image.version="{tocsin.__version__}"' in DOCKERFILE
 
 
 def test_the_image_installs_what_the_lock_file_says() -> None:
@@ -81,19 +87,27 @@ def test_a_health_check_without_a_server_fails() -> None:
     assert subprocess.run(health_check(), env=environment, check=False, capture_output=True, timeout=30).returncode
 
 
-def test_env_example_names_settings_that_exist_with_their_defaults() -> None:
-    commented = dict(re.findall(r"^#([A-Z_]+)=(.*)$", EXAMPLE, re.MULTILINE))
-    assert set(commented) == {name for name in NAMES if name.startswith("TOCSIN_")}
-    for name in (
-        "TOCSIN_DATABASE_URL",
-        "TOCSIN_PUBLIC_URL",
-        "TOCSIN_SECRET_KEY",
-        "TOCSIN_SMTP_URL",
-        "TOCSIN_MAIL_FROM",
-    ):
-        del commented[name]  # has no default
-    plain, given = Settings.model_validate({}), Settings.model_validate(commented)
-    assert given == plain
+def test_env_example_is_what_the_settings_say() -> None:
+    assert write_settings.env_example() == EXAMPLE, "run: python -m tests.house.write_docs"
+
+
+def test_every_setting_stands_in_one_group() -> None:
+    assert not write_settings.left_out(), "give it its place in GROUPS, tests/house/write_settings.py"
+
+
+def test_env_example_as_it_is_changes_no_setting_of_ours(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text(EXAMPLE, encoding="utf-8")
+    ours = {field for field, about in Settings.model_fields.items() if str(about.alias).startswith("TOCSIN_")}
+    assert load({}, tmp_path / ".env").model_dump(include=ours) == load({}, tmp_path / "none").model_dump(include=ours)
+
+
+def test_what_env_example_offers_can_be_taken(tmp_path: Path) -> None:
+    offered = re.findall(r"^#([A-Z_]+=.*)$", EXAMPLE, re.MULTILINE)
+    assert {line.partition("=")[0] for line in offered} == {name for name in NAMES if name.startswith("TOCSIN_")}
+    (tmp_path / ".env").write_text("\n".join(offered), encoding="utf-8")
+    plain, taken = load({}, tmp_path / "none"), load({}, tmp_path / ".env")
+    given = {str(Settings.model_fields[field].alias) for field, value in taken if value != getattr(plain, field)}
+    assert given == {name for name, value in write_settings.EXAMPLES.items() if value}
 
 
 def test_the_licence_is_apache_2() -> None:

@@ -1,4 +1,4 @@
-"""Writes the parts of `docs/` that the code knows best: `python -m tests.house.write_docs`.
+"""Writes `.env.example`, and the parts of `docs/` that the code knows best: `python -m tests.house.write_docs`.
 
 Such a part stands between `<!-- from the code: NAME -->` and `<!-- end -->`; a house test compares it. The words
 around it are written by hand and stay.
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.figures import rows
+from tests.house import write_settings
 from tocsin.access.guard import Guarded
 from tocsin.access.model import MAY, ROLES
 from tocsin.app import ROUTES, create_app
@@ -17,7 +18,6 @@ from tocsin.incidents.model import SEVERITIES
 from tocsin.intake.dialects import DIALECTS, alertmanager, generic, opsgenie, pagerduty
 from tocsin.kit import metrics
 from tocsin.kit.errors import every_problem
-from tocsin.settings import Settings
 from tocsin.timeline.model import KINDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -30,12 +30,12 @@ EVERY_BODY = {"400", "408", "413", "415", "422"}
 
 
 def settings() -> Iterator[str]:
-    """Each setting with its default."""
-    yield from table("Setting", "Default", "What it does")
-    for field in Settings.model_fields.values():
-        default = field.default
-        shown = {None: "", True: "`on`", False: "`off`"}.get(default, f"`{default}`")
-        yield row(f"`{field.alias}`", shown, str(field.description))
+    """Each setting with its default, by what it is about."""
+    for title, names in write_settings.GROUPS.items():
+        yield from ("", f"### {title}", "")
+        yield from table("Setting", "Default", "What it does")
+        for cells in write_settings.table_rows(names):
+            yield row(*cells)
 
 
 def errors() -> Iterator[str]:
@@ -58,6 +58,7 @@ def figures() -> Iterator[str]:
     families = (
         *(metrics.REQUESTS, metrics.SECONDS, metrics.BATCHES, metrics.WISHES, metrics.READY),
         *(metrics.DELIVERIES, metrics.DELIVERY_SECONDS, metrics.NOTIFICATIONS_WAITING, metrics.LISTENERS),
+        *(metrics.HEARTBEATS, metrics.ALIVE_AT),
     )
     for name, metric in zip(metrics.NAMES, families, strict=True):
         [family] = metric.describe()
@@ -227,11 +228,14 @@ def written(text: str) -> str:
 
 def main() -> None:
     for page in sorted(DOCS.rglob("*.md")):
-        before = page.read_text(encoding="utf-8")
-        after = written(before)
-        if after != before:
-            page.write_text(after, encoding="utf-8")
-            print(f"written: {page.relative_to(DOCS.parent)}")
+        keep(page, written(page.read_text(encoding="utf-8")))
+    keep(DOCS.parent / ".env.example", write_settings.env_example())
+
+
+def keep(file: Path, text: str) -> None:
+    if file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")
+        print(f"written: {file.relative_to(DOCS.parent)}")
 
 
 if __name__ == "__main__":

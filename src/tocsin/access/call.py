@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
@@ -82,17 +83,7 @@ class Call(Request):
     def asked(self) -> Mapping[str, list[str]]:
         """The query. A parameter that the path does not take is refused: a slip must not widen a list."""
         raw = self.scope["query_string"]
-        if not raw:
-            return {}
-        try:
-            found = parse_qs(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
-        except ValueError:
-            raise Invalid.field("query", "has more than 100 parameters") from None
-        for name in found:
-            if name not in self.allowed_queries:
-                known = ", ".join(sorted(self.allowed_queries)) or "none"
-                raise Invalid.field(name, f"is not a query parameter of this path; it takes {known}")
-        return found
+        return _parsed(raw, self.allowed_queries) if raw else {}
 
     def versions(self) -> tuple[int, ...] | None:
         """The versions in `If-Match`; None where any will do. A weak one never matches."""
@@ -126,6 +117,20 @@ class Call(Request):
         seen = hashlib.sha256(self.raw_body)
         seen.update(b"\0" + self.headers_seen.get(b"if-match", b""))
         return seen.digest()
+
+
+@lru_cache(maxsize=128)
+def _parsed(raw: bytes, allowed: frozenset[str]) -> Mapping[str, list[str]]:
+    """Open pages and programs ask the same again and again; what is refused is worked out each time."""
+    try:
+        found = parse_qs(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+    except ValueError:
+        raise Invalid.field("query", "has more than 100 parameters") from None
+    for name in found:
+        if name not in allowed:
+            known = ", ".join(sorted(allowed)) or "none"
+            raise Invalid.field(name, f"is not a query parameter of this path; it takes {known}")
+    return found
 
 
 def idempotency_key(headers: Mapping[bytes, bytes]) -> str | None:

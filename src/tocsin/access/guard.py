@@ -149,7 +149,7 @@ class Guarded(APIRoute):
             )
         settings = service.settings
         call.raw_body = await receiving.body(
-            call.receive, seen, most=self.most, chunk=settings.chunk_deadline, whole=settings.body_deadline
+            call.scope, call.receive, seen, most=self.most, chunk=settings.chunk_deadline, whole=settings.body_deadline
         )
         raw = call.raw_body
         if self.empty_too and not raw.strip():

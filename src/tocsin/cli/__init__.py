@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from tocsin.cli import channels, demo, importing, integrations, keys, schema, serve, subscriptions
+from tocsin.cli import backup, channels, demo, importing, integrations, keys, move, schema, serve, subscriptions
 from tocsin.kit import logs
 from tocsin.settings import WrongSettings
 from tocsin.start import CannotStart, fail
@@ -21,6 +21,9 @@ app.command()(serve.serve)
 app.command()(demo.demo)
 app.command()(schema.settings)
 app.command()(schema.migrate)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command()(move.move)
 app.add_typer(keys.app, name="keys")
 app.add_typer(integrations.app, name="integrations")
 app.add_typer(channels.app, name="channels")

@@ -1,27 +1,21 @@
 """`tocsin import original`: brings in what the original service kept."""
 
 import asyncio
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tocsin import settings as chosen
 from tocsin import start
+from tocsin.cli.progress import progress
 from tocsin.db.engine import Database
 from tocsin.incidents import adopt
-from tocsin.incidents.adopt import Adopted, CannotAdopt, Show
+from tocsin.incidents.adopt import Adopted, CannotAdopt
 from tocsin.kit.errors import Problem
 from tocsin.settings import Settings
 from tocsin.start import CannotStart
 from tocsin.timeline import log as timeline
 
 app = typer.Typer(help="Bring in what another register kept.", no_args_is_help=True)
-
-STEPS = 10  # lines that say how far it is, where there is no terminal
 
 
 @app.command("original")
@@ -69,36 +63,10 @@ async def _bring(settings: Settings, url: str) -> Adopted:
     db = Database(settings, log=timeline.append)
     db.start()
     try:
-        with _progress() as show:
+        with progress("Importing", "imported") as show:
             return await adopt.adopt(db, url, show)
     finally:
         await db.close()
-
-
-@contextmanager
-def _progress() -> Iterator[Show]:
-    """A bar on a terminal, else a line for every tenth; on stderr, so that stdout has the result alone."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _lines()
-        return
-    columns = (TextColumn("Importing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
-
-
-def _lines() -> Show:
-    said = 0
-
-    def show(done: int, of: int) -> None:
-        nonlocal said
-        step = done * STEPS // max(of, 1)
-        if step > said:
-            said = step
-            print(f"imported {done:,} of {of:,}", file=sys.stderr, flush=True)
-
-    return show
 
 
 def _sentence(done: Adopted) -> str:

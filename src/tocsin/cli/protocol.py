@@ -1,15 +1,15 @@
 """Uvicorn's HTTP protocol with the one deadline that it lacks: a request's headers must arrive in time.
 
 Without it a caller that sends half a header keeps its connection for ever (slow loris). The body's deadlines stand
-in `kit/receiving.py`. And it hands the application a way to cut a connection that takes nothing any more.
+in `kit/receiving.py`. And it hands the application shorter ways than ASGI's for what nearly every request is.
 """
 
 from asyncio import TimerHandle, Transport
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from tocsin.kit.answers import HANG_UP
+from tocsin.kit.answers import DIRECT, Headers
 
 
 class Deadlined(HttpToolsProtocol):
@@ -20,10 +20,17 @@ class Deadlined(HttpToolsProtocol):
 
     header_deadline = 10.0
     _timer: TimerHandle | None = None
+    _in_headers = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._expect(TOO_LATE)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Most requests come whole: for those no timer is set and taken back.
+        if self._in_headers and self._timer is None:
+            self._expect(TOO_LATE)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._came()
@@ -31,13 +38,13 @@ class Deadlined(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope[HANG_UP] = self.transport.abort  # type: ignore[literal-required]
-        if self._timer is None:
-            self._expect(TOO_LATE)
+        self._in_headers = True
 
     def on_headers_complete(self) -> None:
+        self._in_headers = False
         self._came()
         super().on_headers_complete()
+        self.scope[DIRECT] = Direct(self, self.cycle)  # type: ignore[literal-required]
 
     def on_message_complete(self) -> None:
         self._came()
@@ -62,6 +69,42 @@ class Deadlined(HttpToolsProtocol):
         if not self.transport.is_closing():
             self.transport.write(last_word)
             self.transport.close()
+
+
+class Direct:
+    """See `kit.answers.Direct`. Each way gives up where anything is unusual, and leaves it to uvicorn."""
+
+    __slots__ = ("_cycle", "_protocol")
+
+    def __init__(self, protocol: HttpToolsProtocol, cycle: RequestResponseCycle) -> None:
+        self._protocol = protocol
+        self._cycle = cycle
+
+    def body(self) -> bytes | None:
+        cycle = self._cycle
+        if cycle.more_body or cycle.disconnected or cycle.response_complete:
+            return None
+        body, cycle.body = bytes(cycle.body), bytearray()
+        cycle.message_event.clear()  # what is received next is the end of the connection
+        self._protocol.flow.resume_reading()
+        return body
+
+    def send(self, status: int, headers: Headers, body: bytes | memoryview) -> bool:
+        cycle, protocol = self._cycle, self._protocol
+        if cycle.response_started or cycle.disconnected or not cycle.keep_alive or protocol.flow.write_paused:
+            return False
+        lines = [b"%b: %b" % header for header in (*protocol.server_state.default_headers, *headers)]
+        head = b"\r\n".join(lines)
+        if head.count(b"\n") != len(lines) - 1:
+            return False  # a header that would become two: uvicorn refuses it
+        protocol.transport.write(b"".join((STATUS_LINE[status], head, b"\r\n\r\n", body)))
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
+
+    def hang_up(self) -> None:
+        self._protocol.transport.abort()
 
 
 TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"

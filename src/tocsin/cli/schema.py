@@ -11,7 +11,7 @@ from rich.text import Text
 from tocsin import settings as chosen
 from tocsin import start
 from tocsin.db import migrate as migrations
-from tocsin.db.migrate import SchemaTooNew
+from tocsin.db.migrate import UnusableSchema
 from tocsin.kit.errors import Unavailable
 from tocsin.settings import Settings
 from tocsin.start import CannotStart
@@ -45,7 +45,7 @@ def migrate(
     in_force = chosen.load()
     try:
         state = migrations.look(in_force)
-    except SchemaTooNew as problem:
+    except UnusableSchema as problem:
         raise CannotStart(str(problem)) from None
     except Unavailable as problem:
         raise CannotStart(problem.detail) from None

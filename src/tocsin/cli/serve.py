@@ -15,7 +15,7 @@ import uvicorn
 
 from tocsin import settings as chosen
 from tocsin import start
-from tocsin.cli import banner
+from tocsin.cli import banner, notify
 from tocsin.cli.protocol import with_deadline
 from tocsin.cli.workers import Workers, handed_over
 from tocsin.settings import Settings
@@ -70,7 +70,11 @@ def run(settings: Settings, listener: socket.socket) -> None:
 
 
 class Server(uvicorn.Server):
-    """Uvicorn's server, which tells the app at once that the end has begun: `/readyz` must turn false first."""
+    """Uvicorn's server, which tells systemd of the beginning, and the app at once of the end: `/readyz` goes first."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        notify.ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         service = getattr(getattr(self.config.app, "state", None), "service", None)

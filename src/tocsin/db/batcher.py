@@ -6,7 +6,7 @@ run again one job at a time, and only that job gets the error.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -66,7 +66,7 @@ class Batcher:
         self._came = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.healthy = True
-        self.after_commit: list[Callable[[], None]] = []
+        self.after_commit: list[Callable[[Set[str]], None]] = []
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="batcher")
@@ -123,7 +123,7 @@ class Batcher:
     async def _settle(self, batch: list[Job]) -> None:
         wishes = sum(len(job.wishes) for job in batch)
         try:
-            await self._engine.transaction(lambda tx: perform(tx, batch), long=wishes > MOST_INLINE)
+            touched = await self._engine.transaction(lambda tx: perform(tx, batch), long=wishes > MOST_INLINE)
         except Unavailable as problem:
             self.healthy = False
             metrics.batch_seen("unavailable")
@@ -141,7 +141,7 @@ class Batcher:
             metrics.batch_seen("committed", wishes)
             _tell(batch)
             for call in self.after_commit:
-                call()
+                call(touched)
 
     async def _settle_alone(self, job: Job, problem: Exception) -> None:
         if len(job.wishes) > 1 and not isinstance(problem, Problem):
@@ -158,8 +158,11 @@ class Batcher:
         _tell([job], problem)
 
 
-def perform(tx: Writer, batch: Sequence[Job], *, careful: bool = False) -> None:
-    """Everything of one transaction but the commit; may be run again from the start. `careful`: see `_one_by_one`."""
+def perform(tx: Writer, batch: Sequence[Job], *, careful: bool = False) -> Set[str]:
+    """Everything of one transaction but the commit; may be run again from the start. `careful`: see `_one_by_one`.
+
+    Gives the names of the tables that it wrote.
+    """
     known = kept(tx, [job.once for job in batch if job.once is not None])
     fresh = []
     for job in batch:
@@ -173,6 +176,7 @@ def perform(tx: Writer, batch: Sequence[Job], *, careful: bool = False) -> None:
             job.outcome = [next(results) for _ in job.wishes]
     keep(tx, _said(fresh))
     tx.write_log()
+    return tx.touched
 
 
 def _one_by_one(tx: Writer, action: Action, wishes: Sequence[Any]) -> list[Any]:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Connection,
     Insert,
     Integer,
+    Select,
     Table,
     TableValuedAlias,
     Text,
@@ -24,9 +25,12 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
+from sqlalchemy.util import await_only
 
+from tocsin.db.prepared import Preparing
 from tocsin.db.schema import Moment
 
 # Any number will do, so long as nobody else in the same database uses it: the bytes of "tocsin".
@@ -45,6 +49,10 @@ class Dialect(Protocol):
     order_names_index: bool  # whether a list must name its index through its order: see `incidents/store.py`
 
     def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]: ...
+
+    def tuples(
+        self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]
+    ) -> Sequence[Sequence[Any]]: ...
 
     def insert(self, connection: Connection, table: Table, rows: Rows) -> list[int]: ...
 
@@ -66,6 +74,9 @@ class Sqlite:
     locks_rows = False
     order_names_index = False
 
+    def __init__(self) -> None:
+        self._prepared = Preparing()
+
     def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
         if not isinstance(column.type, Integer):
             return column.in_(values)
@@ -77,15 +88,30 @@ class Sqlite:
         # take these ids, and AUTOINCREMENT's own table never falls back, even after the newest row is deleted.
         last = connection.execute(NEWEST_ID, {"name": table.name}).scalar() or 0
         ids = list(range(last + 1, last + 1 + len(rows)))
-        connection.execute(insert(table), [{**row, "id": id} for id, row in zip(ids, rows, strict=True)])
+        with_ids = [{"id": id, **row} for id, row in zip(ids, rows, strict=True)]
+        self._many(connection, _insert_each(table, tuple(with_ids[0])), with_ids)
         return ids
 
     def add(self, connection: Connection, table: Table, rows: Rows) -> None:
-        connection.execute(insert(table), rows)
+        self._many(connection, _insert_each(table, tuple(rows[0])), rows)
 
     def update(self, connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Any]) -> None:
         values = [{f"new_{name}": getattr(row, name) for name in ("id", *names)} for row in rows]
-        connection.execute(_update_each(table, names), values)
+        self._many(connection, _update_each(table, names), values)
+
+    def _many(self, connection: Connection, statement: Insert | Update, rows: Rows) -> None:
+        prepared = self._prepared(connection, statement)
+        connection.exec_driver_sql(prepared.text, [tuple(prepared.values(row)) for row in rows])
+
+    def tuples(
+        self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]
+    ) -> Sequence[Sequence[Any]]:
+        prepared = self._prepared(connection, statement)
+        driven: Any = connection.connection.driver_connection
+        try:
+            return prepared.rows(driven.execute(prepared.text, prepared.values(values)).fetchall())
+        except driven.Error as problem:
+            raise DBAPIError.instance(prepared.text, None, problem, driven.Error, hide_parameters=True) from problem
 
     def ids_go_on_after(self, connection: Connection, table: Table, id: int) -> None:
         connection.execute(FIRST_ID, {"name": table.name})
@@ -105,12 +131,24 @@ class Postgres:
     locks_rows = True
     order_names_index = True
 
-    def __init__(self, writer: str) -> None:
+    def __init__(self, writer: str, *, pooled: bool = False) -> None:
         self.writer = writer  # this process, in `last_batch`
         self.batch = 0
+        self.pooled = pooled
+        self._prepared = Preparing()
 
     def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
         return column == func.any(bindparam(None, list(values), type_=ARRAY(column.type)))
+
+    def tuples(
+        self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]
+    ) -> Sequence[Sequence[Any]]:
+        if self.pooled:  # a statement and its use must share a transaction there, which SQLAlchemy begins
+            return connection.execute(statement, values).all()
+        prepared = self._prepared(connection, statement)
+        driven: Any = connection.connection.driver_connection
+        found = await_only(driven.fetch(prepared.text, *prepared.values(values)))
+        return prepared.rows([tuple(record) for record in found])
 
     def insert(self, connection: Connection, table: Table, rows: Rows) -> list[int]:
         names = tuple(rows[0])
@@ -168,6 +206,11 @@ def _insert_arrays(table: Table, names: tuple[str, ...]) -> Insert:
 def _update_arrays(table: Table, names: tuple[str, ...]) -> Update:
     given = _arrays(table, ("id", *names))
     return update(table).where(table.c.id == given.c.id).values({name: given.c[name] for name in names})
+
+
+@lru_cache(maxsize=64)
+def _insert_each(table: Table, names: tuple[str, ...]) -> Insert:
+    return insert(table).values({name: bindparam(name, type_=table.c[name].type) for name in names})
 
 
 @lru_cache(maxsize=16)

@@ -1,6 +1,6 @@
 """The database as the rest of the house sees it: `read` a query, `write` wishes, wait until it is committed."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence, Set
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -50,8 +50,11 @@ class Database:
         """From here on wishes are granted; needs a running loop."""
         self.batcher.start()
 
-    def after_commit(self, call: Callable[[], None]) -> None:
-        """`call` is made after each of this process's batches: a hint, never the truth; others commit as well."""
+    def after_commit(self, call: Callable[[Set[str]], None]) -> None:
+        """`call` is made after each of this process's batches, with the names of the tables that it wrote.
+
+        A hint, never the truth: others commit as well.
+        """
         self.batcher.after_commit.append(call)
 
     async def close(self) -> None:

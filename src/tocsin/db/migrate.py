@@ -24,8 +24,19 @@ PATIENT = {"lock_timeout": 900.0, "statement_timeout": 900.0}
 ORIGINAL_REVISION = "0cfb57931f73"  # the original service's one migration
 
 
-class SchemaTooNew(Exception):
-    """The database was used by a newer Tocsin; the message says so and what to do."""
+MOVE_TABLE = "unfinished_move"  # in a database that `tocsin move` has begun to fill and not checked yet
+
+
+class UnusableSchema(Exception):
+    """There is something in the database that this program must not work with; the message says what to do."""
+
+
+class SchemaTooNew(UnusableSchema):
+    """The database was used by a newer Tocsin."""
+
+
+class MoveUnfinished(UnusableSchema):
+    """A part of a register: `tocsin move` has not come to its end."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +58,13 @@ def known_revisions() -> list[str]:
 
 
 def state(connection: Connection) -> SchemaState:
-    """What the database holds; raises `SchemaTooNew`."""
+    """What the database holds; raises `UnusableSchema`."""
     names = set(inspect(connection).get_table_names())
+    if MOVE_TABLE in names:
+        raise MoveUnfinished(
+            "a move from SQLite into this database is not finished: the same `tocsin move` goes on where it was. "
+            "Until then the SQLite file is the register."
+        )
     found = None
     if VERSION_TABLE in names:
         found = connection.execute(text("SELECT version_num FROM tocsin_version")).scalar()

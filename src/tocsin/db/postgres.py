@@ -29,6 +29,10 @@ from tocsin.settings import Settings
 T = TypeVar("T")
 log = structlog.get_logger("tocsin.db")
 
+UNREADABLE = (
+    "its URL cannot be understood: postgresql://user:password@host:port/name, and in a password `@`, `:`, `/`, `?`, "
+    "`#` and `%` are written %40, %3A, %2F, %3F, %23 and %25"
+)
 TRIES = 6
 GOODBYE = 0.5  # seconds in which connections may be closed politely
 READERS = 16  # connections for reads; none beyond them, because opening one costs more than waiting for one
@@ -69,8 +73,8 @@ class PostgresStorage:
         self._settings = settings
         self._clock = clock
         self._log = log
-        self.dialect = Postgres(secrets.token_hex(8))
         pooled = settings.database_pooler
+        self.dialect = Postgres(secrets.token_hex(8), pooled=pooled)
         self._writing = make_engine(settings, pool_size=1, max_overflow=1)
         # Behind a pooler a prepared statement and its use must share a transaction.
         self._reading = make_engine(settings, pool_size=READERS, max_overflow=0, **({} if pooled else AUTOCOMMIT))
@@ -110,7 +114,7 @@ class PostgresStorage:
         except TROUBLE as problem:
             if _code(problem) and not _broken(problem):
                 raise  # the server said no, so it is known not to be done
-            log.warning("the connection broke at COMMIT", batch=self.dialect.batch, problem=_text(problem))
+            log.warning("the connection broke at COMMIT", batch=self.dialect.batch, problem=in_a_line(problem))
             await connection.invalidate()
             if not await self._was_committed():
                 raise _Again("a commit that did not happen", Unavailable(NOT_STORED)) from problem
@@ -144,7 +148,7 @@ class PostgresStorage:
             if _broken(problem):
                 # The server may only have been restarted since this connection was last used.
                 return await self._read_again(query, args)
-            raise Unavailable(f"The database cannot be read at the moment: {_text(problem)}.") from None
+            raise Unavailable(f"The database cannot be read at the moment: {in_a_line(problem)}.") from None
 
     async def _read(self, query: Callable[..., T], args: tuple[Any, ...]) -> T:
         async with line(self._reading, self._patience) as connection:
@@ -154,7 +158,7 @@ class PostgresStorage:
         try:
             return await self._read(query, args)
         except TROUBLE as problem:
-            raise Unavailable(f"The database cannot be reached at the moment: {_text(problem)}.") from None
+            raise Unavailable(f"The database cannot be reached at the moment: {in_a_line(problem)}.") from None
 
     async def probe(self) -> None:
         """Raises `Unavailable` where a read fails."""
@@ -193,6 +197,10 @@ async def line(engine: AsyncEngine, patience: float) -> AsyncIterator[AsyncConne
         scissors = asyncio.get_running_loop().call_later(patience, driven.terminate)
         try:
             yield connection
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as problem:
+            if _broken(problem):  # the driver's own word, which SQLAlchemy has not heard: nobody may get this one again
+                await connection.invalidate()
+            raise
         finally:
             scissors.cancel()
 
@@ -206,8 +214,8 @@ def make_engine(settings: Settings, **options: Any) -> AsyncEngine:
     async def connect() -> Any:
         try:
             return await asyncpg.connect(url, timeout=5, statement_cache_size=0 if pooled else 100)
-        except ValueError as problem:  # the URL makes no sense: a port that is no number, for example
-            raise asyncpg.InterfaceError(str(problem)) from None
+        except ValueError:  # what asyncpg says of a URL may repeat a part of the password
+            raise asyncpg.InterfaceError(UNREADABLE) from None
 
     def creator() -> Any:
         caches: dict[str, Any] = {}
@@ -225,7 +233,7 @@ def make_engine(settings: Settings, **options: Any) -> AsyncEngine:
 
 def _said(problem: Exception) -> Exception:
     """What a failed attempt means: run it again, away, or refused."""
-    code, text = _code(problem), _text(problem)
+    code, text = _code(problem), in_a_line(problem)
     away = code.startswith(AWAY) or code in RACES or not isinstance(problem, DBAPIError) or _broken(problem)
     verdict = Unavailable(f"{CANNOT_WRITE}{text}.") if away else DatabaseRefused(text)
     return _Again(text, verdict) if code in AGAIN or _broken(problem) else verdict
@@ -246,7 +254,7 @@ def _broken(problem: BaseException) -> bool:
     return isinstance(problem, OSError | asyncpg.InterfaceError) or _code(problem).startswith(("08", "57P"))
 
 
-def _text(problem: BaseException) -> str:
+def in_a_line(problem: BaseException) -> str:
     """One line, without the statement and its values: they may hold what a log must not."""
     inner = problem.orig if isinstance(problem, DBAPIError) else problem
     return (str(inner).splitlines() or [""])[0].removesuffix(".") or type(inner).__name__

@@ -28,6 +28,8 @@ try:
 except ImportError:  # no wheel for this machine: the standard library's module serves
     import sqlite3 as driver
 
+__all__ = ["BUSY_SECONDS", "PRAGMAS", "SqliteStorage", "driver", "library_warning", "make_engine"]
+
 T = TypeVar("T")
 log = structlog.get_logger("tocsin.db")
 
@@ -65,7 +67,7 @@ class SqliteStorage:
         self.dialect = Sqlite()
         self._file = file
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="writer")
-        self._writing = _engine(file, "rwc", PRAGMAS)
+        self._writing = make_engine(file, "rwc", PRAGMAS)
         self._reading: SyncEngine | None = None
         self._look: Connection | None = None
 
@@ -143,7 +145,7 @@ class SqliteStorage:
 
     def _reader(self) -> Reader:
         if self._look is None:
-            self._reading = _engine(self._file, "ro", ("cache_size=-16384",))
+            self._reading = make_engine(self._file, "ro", ("cache_size=-16384",))
             self._look = self._reading.connect().execution_options(isolation_level="AUTOCOMMIT")
         return Reader(self._look, self.dialect)
 
@@ -159,7 +161,9 @@ class SqliteStorage:
         self._writing.dispose()
 
 
-def _engine(file: Path, mode: str, pragmas: tuple[str, ...]) -> SyncEngine:
+def make_engine(file: Path, mode: str, pragmas: tuple[str, ...] = ()) -> SyncEngine:
+    """An engine with one connection; `mode` as in SQLite's URIs: `ro`, `rw` (must be there), `rwc`."""
+
     def connect() -> sqlite3.Connection:
         connection: sqlite3.Connection = driver.connect(
             f"{file.absolute().as_uri()}?mode={mode}",
@@ -174,7 +178,7 @@ def _engine(file: Path, mode: str, pragmas: tuple[str, ...]) -> SyncEngine:
         return connection
 
     engine = create_engine("sqlite://", module=driver, creator=connect, poolclass=StaticPool, hide_parameters=True)
-    if mode != "ro":
+    if not mode.startswith("ro"):
         # The driver is in autocommit: a transaction begins here, and takes the write lock at once.
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine

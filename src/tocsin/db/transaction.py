@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Executable, Table
+from sqlalchemy import Connection, Executable, Select, Table
 from sqlalchemy.sql.elements import ColumnElement
 
 from tocsin.db.dialect import Dialect
@@ -63,6 +63,13 @@ class Reader:
         """The first row of a query, if there is one."""
         return self._connection.execute(statement, values).first()
 
+    def tuples(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """Every row of a query as the driver gives it: by place, without names, and in half the time.
+
+        For the few queries of nearly every request; `statement` must be one that is kept, for it is remembered.
+        """
+        return self.dialect.tuples(self._connection, statement, values)
+
     def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
         """`column` is one of `values`, where it can be in a form whose SQL text does not grow with them."""
         return self.dialect.any_of(column, values)
@@ -78,32 +85,33 @@ class Writer(Reader):
         super().__init__(connection, dialect)
         self.now = now
         self.wrote = False
+        self.touched: set[str] = set()  # the tables that were written
         self._log = log
         self._told: list[Happening] = []
 
     def run(self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> None:
         """A change; a list of values runs the statement once for each."""
-        self.wrote = True
+        self._writes(getattr(statement, "table", None))
         self._connection.execute(statement, values)
 
     def insert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         """Adds rows (all with the same columns) and gives their new ids in the same order."""
-        self.wrote = True
+        self._writes(table)
         return self.dialect.insert(self._connection, table, rows)
 
     def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds rows (all with the same columns) whose ids nobody asks for, or that bring them along."""
-        self.wrote = True
+        self._writes(table)
         self.dialect.add(self._connection, table, rows)
 
     def update(self, table: Table, names: Sequence[str], rows: Sequence[Any]) -> None:
         """Sets these columns from each row's attributes, by its `id`."""
-        self.wrote = True
+        self._writes(table)
         self.dialect.update(self._connection, table, tuple(names), rows)
 
     def ids_go_on_after(self, table: Table, id: int) -> None:
         """New rows get ids beyond this one, even if this transaction's rows never come."""
-        self.wrote = True
+        self._writes(table)
         self.dialect.ids_go_on_after(self._connection, table, id)
 
     def locked(self, statement: Any, of: Table, *, skip: bool = False) -> Any:
@@ -124,6 +132,11 @@ class Writer(Reader):
         if self._told:
             told, self._told = self._told, []
             self._log(self, told)
+
+    def _writes(self, table: Any) -> None:
+        self.wrote = True
+        if table is not None:
+            self.touched.add(table.name)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -224,7 +224,7 @@ async def telegram(call: Call) -> Answer:
     """What Telegram's webhook brings: a pressed button. It carries the secret that Telegram was given."""
     settings, seen = call.service.settings, call.headers_seen
     raw = await receiving.body(
-        call.receive, seen, most=MOST_UPDATE, chunk=settings.chunk_deadline, whole=settings.body_deadline
+        call.scope, call.receive, seen, most=MOST_UPDATE, chunk=settings.chunk_deadline, whole=settings.body_deadline
     )
     channel = await channel_of(call)
     try:

@@ -236,6 +236,7 @@ def _subscription(row: Any) -> Subscription:
     return Subscription(row.id, row.channel_id, row.severity, sources, row.created_at, row.removed_at)
 
 
+OUTBOX = notification.name  # as `Writer.touched` names it
 CHANNELS = select(channel).where(channel.c.removed_at.is_(None)).order_by(channel.c.id)
 ONE_CHANNEL = select(channel).where(channel.c.id == bindparam("id"))
 SUBSCRIPTIONS = select(subscription).where(subscription.c.removed_at.is_(None)).order_by(subscription.c.id)

@@ -55,19 +55,12 @@ class Heard:
 
 
 class Way:
-    """One for each process, shared by all channels."""
+    """One for each process, shared by all channels; `allow` is for what is none, and stands in place of their lists."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, allow: Allowed | None = None) -> None:
         self._settings = settings
         self._clock = clock
-        allow = allowed(settings)
-        api = urlsplit(settings.telegram_api)
-        # The administrator's own word for Telegram's address counts as much as the lists.
-        self.allow = Allowed(
-            allow.hosts | ({api.hostname} if api.hostname and api.hostname != "api.telegram.org" else set()),
-            allow.networks,
-            None if allow.ports is None else allow.ports | ({api.port} if api.port else set()),
-        )
+        self.allow = allow or channels_may(settings)
 
     @cached_property
     def _pool(self) -> httpcore2.AsyncConnectionPool:
@@ -150,6 +143,18 @@ class Way:
         """Ends every connection."""
         if "_pool" in self.__dict__:
             await self._pool.aclose()
+
+
+def channels_may(settings: Settings) -> Allowed:
+    """Where channels may send to."""
+    allow = allowed(settings)
+    api = urlsplit(settings.telegram_api)
+    # The administrator's own word for Telegram's address counts as much as the lists.
+    return Allowed(
+        allow.hosts | ({api.hostname} if api.hostname and api.hostname != "api.telegram.org" else set()),
+        allow.networks,
+        None if allow.ports is None else allow.ports | ({api.port} if api.port else set()),
+    )
 
 
 def written(mail: Mail, sender: str, clock: Clock) -> EmailMessage:

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from tocsin.access.model import Principal
 from tocsin.incidents import model
-from tocsin.incidents.model import Incident
 from tocsin.incidents.store import Question
 from tocsin.kit import clock, errors, openapi, paging
 from tocsin.timeline import http as timeline
+
+Given = tuple[tuple[str, tuple[str, ...]], ...]  # a query's names and their values
 
 FILTERS = (
     openapi.Parameter(
@@ -27,16 +29,25 @@ FILTERS = (
 
 def question(asked: Mapping[str, list[str]], who: Principal) -> Question:
     """The list's query as a question; one more row than the limit shows whether there is a next page."""
-    place = paging.place(asked.get("cursor", [None])[-1], 2)
+    given = tuple((name, tuple(values)) for name, values in asked.items())
+    filed_by = who.key_id if who.role == "monitoring" else None
+    return _question(given, filed_by, who.partner_id if who.role == "partner" else None)
+
+
+@lru_cache(maxsize=128)
+def _question(given: Given, filed_by: int | None, partner_id: int | None) -> Question:
+    """Open pages and programs ask the same again and again."""
+    asked = dict(given)
+    place = paging.place(asked.get("cursor", (None,))[-1], 2)
     return Question(
-        statuses=_statuses(asked.get("status", [])),
-        sources=tuple(model.good_source(name) for name in _names(asked.get("source", []))),
+        statuses=_statuses(asked.get("status", ())),
+        sources=tuple(model.good_source(name) for name in _names(asked.get("source", ()))),
         created_after=_time(asked, "created_after"),
         created_before=_time(asked, "created_before"),
-        filed_by=who.key_id if who.role == "monitoring" else None,
-        partner_id=who.partner_id if who.role == "partner" else None,
+        filed_by=filed_by,
+        partner_id=partner_id,
         place=(_moment(place[0]), place[1]) if place is not None else None,
-        limit=paging.limit(asked.get("limit", [None])[-1]) + 1,
+        limit=paging.limit(asked.get("limit", (None,))[-1]) + 1,
     )
 
 
@@ -54,8 +65,8 @@ def _statuses(values: Sequence[str]) -> tuple[str, ...]:
     return () if len(wanted) == len(model.STATUSES) else tuple(wanted)
 
 
-def _time(asked: Mapping[str, list[str]], name: str) -> datetime | None:
-    text = asked.get(name, [""])[-1]
+def _time(asked: Mapping[str, Sequence[str]], name: str) -> datetime | None:
+    text = asked.get(name, ("",))[-1]
     if not text:
         return None
     try:
@@ -65,8 +76,9 @@ def _time(asked: Mapping[str, list[str]], name: str) -> datetime | None:
         raise errors.Invalid.field(name, "must be a time such as 2026-11-23T08:00:00Z, or a date") from None
 
 
-def cursor(last: Incident) -> str:
-    return paging.cursor(clock.microseconds(last.created_at), last.id)
+def cursor(created_at: datetime, id: int) -> str:
+    """The place after the last incident of a page."""
+    return paging.cursor(clock.microseconds(created_at), id)
 
 
 def _moment(count: int) -> datetime:

@@ -1,8 +1,9 @@
 """How incidents are said: the routes. Shapes stand in `shapes.py`, what a list may be asked in `asking.py`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import msgspec
 
@@ -11,6 +12,7 @@ from tocsin.access.guard import MIB, Routes
 from tocsin.access.model import Principal
 from tocsin.db.once import Kept
 from tocsin.incidents import actions, asking, model, store
+from tocsin.incidents.lines import Lines, joined
 from tocsin.incidents.model import Incident
 from tocsin.incidents.shapes import (
     BatchAnswer,
@@ -31,6 +33,7 @@ from tocsin.incidents.shapes import (
 from tocsin.kit import bodies, errors, ids, openapi
 from tocsin.kit.answers import Answer
 from tocsin.kit.clock import rfc3339
+from tocsin.kit.problems import NO_STORE
 from tocsin.timeline import http as timeline
 from tocsin.timeline import store as entries
 
@@ -61,12 +64,12 @@ async def list_incidents(call: Call) -> Answer:
     """Incidents, newest first, a page at a time."""
     asked, who = call.asked(), call.principal
     question = asking.question(asked, who)
-    rows = await call.db.read(store.page, question)
+    lines = await call.service.part(Lines).page(call.db, question, who)
     limit = question.limit - 1
-    shown = rows[:limit]
-    more = asking.cursor(shown[-1]) if len(rows) > limit else None
-    link = [(b"link", _link(call, asked, more))] if more is not None else None
-    return found(IncidentPage([view(incident, who) for incident in shown], more), headers=link)
+    shown = lines[:limit]
+    more = asking.cursor(shown[-1].created_at, shown[-1].id) if len(lines) > limit else None
+    link = [(b"link", _link(call.scope["path"], call.scope["query_string"]) % more.encode())] if more else []
+    return Answer(joined(shown, more), headers=[NO_STORE, *link])
 
 
 @routes.add(
@@ -257,7 +260,12 @@ def _item(result: Incident | errors.Problem, who: Principal) -> ItemResult:
     return ItemResult(201, incident=view(result, who))
 
 
-def _link(call: Call, asked: Mapping[str, list[str]], more: str) -> bytes:
-    """RFC 8288: the next page with the same filters, as an address relative to this server."""
-    query = [(name, value) for name, values in asked.items() if name != "cursor" for value in values]
-    return f'<{quote(call.scope["path"])}?{urlencode([*query, ("cursor", more)])}>; rel="next"'.encode("ascii")
+@lru_cache(maxsize=128)
+def _link(path: str, query: bytes) -> bytes:
+    """RFC 8288: the next page with the same filters, as an address relative to this server; `%b` is its cursor's place.
+
+    A cursor needs no escape, and whatever else has a `%` says it twice.
+    """
+    kept = [(name, value) for name, value in parse_qsl(query.decode("latin-1"), True) if name != "cursor"]
+    address = f"{quote(path)}?{urlencode([*kept, ('cursor', '')])}".replace("%", "%%")
+    return f'<{address}%b>; rel="next"'.encode("ascii")

@@ -44,6 +44,11 @@ MOST_LABELS = 64
 LONGEST_LABEL = 1024  # of a name and its value together
 
 
+# An incident's id, version and count of reports: two times the same mark is two times the same incident, because
+# every change raises the version or counts a report.
+Mark = tuple[int, int, int]
+
+
 class Incident(NamedTuple):
     """An incident as it stands. `summary` is None where the description's first line serves.
 
@@ -79,6 +84,10 @@ class Incident(NamedTuple):
     @property
     def active(self) -> bool:
         return self.status not in ENDED
+
+    @property
+    def mark(self) -> Mark:
+        return self.id, self.version, self.reports_count
 
 
 @dataclass(frozen=True, slots=True)

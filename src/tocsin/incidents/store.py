@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Column, ColumnElement, Select, bindparam, func, select, tuple_, union_all, update
 
 from tocsin.db.schema import Id, Moment, former_description, incident, original_import, partner
 from tocsin.db.transaction import Reader, Writer
-from tocsin.incidents.model import Incident
+from tocsin.incidents.model import Incident, Mark
 
 # In the order of Incident's fields; `partner` comes from the join.
 COLUMNS = (
@@ -78,26 +78,26 @@ class Progress:
 
 def page(reader: Reader, question: Question) -> list[Incident]:
     """Newest first, by (created_at, id), from the question's place on."""
-    statement = _page(
-        reader.dialect.order_names_index,
-        len(question.statuses),
-        len(question.sources),
-        *(name for name in (*_GIVEN, "place") if getattr(question, name) is not None),
-    )
-    return [Incident._make(row) for row in reader.rows(statement, _values(question))]
+    return [Incident._make(row) for row in reader.tuples(*_asked(reader, WITH_PARTNER, question))]
+
+
+def marks(reader: Reader, question: Question) -> Sequence[Mark]:
+    """The same page, of each incident only what tells whether it still says what it said."""
+    return cast("Sequence[Mark]", reader.tuples(*_asked(reader, MARKED, question)))
 
 
 def one(reader: Reader, incident_id: int) -> Incident | None:
     """One incident."""
-    row = reader.row(ONE, {"id": incident_id})
-    return None if row is None else Incident._make(row)
+    rows = reader.tuples(ONE, {"id": incident_id})
+    return Incident._make(rows[0]) if rows else None
 
 
 def many(reader: Reader, ids: Sequence[int]) -> list[Incident]:
     """These incidents, in id order; those that do not exist are left out."""
-    wanted = sorted(set(ids))
-    statement = WITH_PARTNER.where(reader.any_of(incident.c.id, wanted)).order_by(incident.c.id)
-    return [Incident._make(row) for row in reader.rows(statement)] if wanted else []
+    if not ids:
+        return []
+    statement = WITH_PARTNER.where(reader.any_of(incident.c.id, sorted(set(ids)))).order_by(incident.c.id)
+    return [Incident._make(row) for row in reader.rows(statement)]
 
 
 def hold(tx: Writer, ids: Sequence[int]) -> dict[int, Incident]:
@@ -173,6 +173,17 @@ def save_progress(tx: Writer, origin: str, before: Progress, now: Progress) -> N
         tx.run(update(original_import).where(original_import.c.origin == origin).values(values))
 
 
+def _asked(reader: Reader, of: Select[Any], question: Question) -> tuple[Select[Any], Mapping[str, Any]]:
+    statement = _page(
+        of,
+        reader.dialect.order_names_index,
+        len(question.statuses),
+        len(question.sources),
+        *(name for name in (*_GIVEN, "place") if getattr(question, name) is not None),
+    )
+    return statement, _values(question)
+
+
 def _values(question: Question) -> dict[str, Any]:
     values: dict[str, Any] = {f"status_{n}": status for n, status in enumerate(question.statuses)}
     values |= {f"source_{n}": source for n, source in enumerate(question.sources)}
@@ -183,8 +194,8 @@ def _values(question: Question) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=256)
-def _page(named: bool, statuses: int, sources: int, *given: str) -> Select[Any]:
-    """The statement for one shape of question."""
+def _page(of: Select[Any], named: bool, statuses: int, sources: int, *given: str) -> Select[Any]:
+    """The statement for one shape of question; `of` says which columns."""
     leads = _leads(statuses, sources, given)
     led = {column.name for column, _ in leads}
     # The lead says its own filter: said once more with `=`, it would undo what `_of` does for PostgreSQL.
@@ -193,8 +204,8 @@ def _page(named: bool, statuses: int, sources: int, *given: str) -> Select[Any]:
         filters.append(incident.c.source.in_([bindparam(f"source_{n}") for n in range(sources)]))
     later = "place" in given
     if len(leads) > 1:
-        return _merged([_of(WITHOUT, lead, named, filters, later) for lead in leads])
-    return _of(WITH_PARTNER, leads[0] if leads else None, named, filters, later)
+        return _merged(of, [_of(WITHOUT, lead, named, filters, later) for lead in leads])
+    return _of(of, leads[0] if leads else None, named, filters, later)
 
 
 def _leads(statuses: int, sources: int, given: Sequence[str]) -> list[Lead]:
@@ -228,15 +239,16 @@ def _of(
     return of.where(*filters).order_by(*(column.desc() for column in order)).limit(bindparam("limit"))
 
 
-def _merged(of_each: list[Select[Any]]) -> Select[Any]:
+def _merged(of: Select[Any], of_each: list[Select[Any]]) -> Select[Any]:
     """A page of each, merged. One query with `IN` would sort all that match, which may be millions."""
     pages = [each.subquery() for each in of_each]
     ids = union_all(*(select(page.c.id) for page in pages))
-    return WITH_PARTNER.where(incident.c.id.in_(ids)).order_by(*NEWEST).limit(bindparam("limit"))
+    return of.where(incident.c.id.in_(ids)).order_by(*NEWEST).limit(bindparam("limit"))
 
 
 NEWEST = (incident.c.created_at.desc(), incident.c.id.desc())
 WITHOUT = select(incident.c.id)
+MARKED = select(incident.c.id, incident.c.version, incident.c.reports_count)
 WITH_PARTNER = select(*COLUMNS).select_from(incident.outerjoin(partner))
 ONE = WITH_PARTNER.where(incident.c.id == bindparam("id"))
 FORMER = (

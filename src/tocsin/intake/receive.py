@@ -118,7 +118,7 @@ def _head(call: Call) -> tuple[Received, str | None]:
 async def _body(call: Call, dialect: Dialect) -> bytes:
     settings, seen = call.service.settings, call.headers_seen
     raw = await receiving.body(
-        call.receive, seen, most=dialect.most, chunk=settings.chunk_deadline, whole=settings.body_deadline
+        call.scope, call.receive, seen, most=dialect.most, chunk=settings.chunk_deadline, whole=settings.body_deadline
     )
     encoding = seen.get(b"content-encoding", b"").strip().lower()
     # A few KiB may become 16 MiB: in a thread, however small it is.

@@ -3,6 +3,8 @@
 Starlette's `Response` works its headers out anew for every answer; this one is handed them.
 """
 
+from typing import Protocol
+
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -16,7 +18,23 @@ TEXT = b"text/plain; charset=utf-8"
 
 SHOWN_PATH = "tocsin.shown_path"  # in the scope: what a log says in place of a path that holds a secret
 ANSWERED = "tocsin.answered"  # in the scope: the status that went out
-HANG_UP = "tocsin.hang_up"  # in the scope, where the server is ours: cuts the connection, whatever it still holds
+DIRECT = "tocsin.direct"  # in the scope, where the server is ours: a `Direct`
+
+
+class Direct(Protocol):
+    """The connection itself: what ASGI's messages say in several turns, and what they cannot say."""
+
+    def body(self) -> bytes | None:
+        """The whole body, if it is here already; None: receive it."""
+        ...
+
+    def send(self, status: int, headers: Headers, body: bytes | memoryview) -> bool:
+        """The whole answer in one write; False: nothing was sent, send it the usual way."""
+        ...
+
+    def hang_up(self) -> None:
+        """Cuts the connection, whatever it still holds."""
+        ...
 
 
 class Answer(Response):
@@ -33,5 +51,9 @@ class Answer(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = [*self.raw_headers, (b"x-request-id", scope["request_id"].encode("ascii"))]
         scope[ANSWERED] = self.status_code
+        # What refuses may close the connection, and HEAD has no body: those go the server's own way.
+        direct: Direct | None = scope.get(DIRECT) if self.status_code < 400 and scope["method"] != "HEAD" else None
+        if direct is not None and direct.send(self.status_code, headers, self.body):
+            return
         await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": self.body})

@@ -40,6 +40,15 @@ NOTIFICATIONS_WAITING = Gauge(
     "tocsin_notifications_waiting", "Messages that are not settled yet.", multiprocess_mode="mostrecent"
 )
 
+HEARTBEATS = Counter(
+    "tocsin_heartbeats_total", "Signs of life for the watcher, by outcome: sent, failed, withheld.", ["outcome"]
+)
+ALIVE_AT = Gauge(
+    "tocsin_alive_at_seconds",
+    "Unix time of the last sign of life, a write to the disk and back, the oldest of all processes'; 0 without them.",
+    multiprocess_mode="livemin",
+)
+
 NAMES = (
     "tocsin_requests_total",
     "tocsin_request_seconds",
@@ -50,6 +59,8 @@ NAMES = (
     "tocsin_delivery_seconds",
     "tocsin_notifications_waiting",
     "tocsin_listeners",
+    "tocsin_heartbeats_total",
+    "tocsin_alive_at_seconds",
 )
 
 
@@ -72,13 +83,32 @@ def batch_seen(outcome: str, wishes: int = 0) -> None:
     WISHES.inc(wishes)
 
 
+def shared() -> bool:
+    """Whether this is one of several workers, whose figures meet in files."""
+    return "PROMETHEUS_MULTIPROC_DIR" in os.environ
+
+
 def exposition() -> bytes:
     """Everything in Prometheus's text format."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    if not shared():
         return generate_latest()
     registry = CollectorRegistry()
     _Collector(registry)
     return generate_latest(registry)
+
+
+def signs_of_life() -> dict[int, float]:
+    """When each process of this server gave its last, by its number: Unix time, 0 where it gave none."""
+    if not shared():
+        return {os.getpid(): _value(ALIVE_AT.collect())}
+    all_of_them = _Collector(CollectorRegistry())
+    found = all_of_them.files("gauge_livemin_*.db")
+    return {int(file.stem.rpartition("_")[2]): _value(all_of_them.read(file)) for file in found}
+
+
+def _value(families: Iterable[Metric]) -> float:
+    samples = (sample for family in families for sample in family.samples)
+    return next((sample.value for sample in samples if sample.name == "tocsin_alive_at_seconds"), 0.0)
 
 
 class _Collector(multiprocess.MultiProcessCollector):
@@ -89,8 +119,13 @@ class _Collector(multiprocess.MultiProcessCollector):
         self._folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
 
     def collect(self) -> Iterable[Metric]:
-        files = [str(file) for file in self._folder.glob("*.db") if _begun(file)]
-        merged: Iterable[Metric] = self.merge(files)  # type: ignore[no-untyped-call]
+        return self.read(*self.files("*.db"))
+
+    def files(self, pattern: str) -> list[Path]:
+        return [file for file in self._folder.glob(pattern) if _begun(file)]
+
+    def read(self, *files: Path) -> Iterable[Metric]:
+        merged: Iterable[Metric] = self.merge([str(file) for file in files])  # type: ignore[no-untyped-call]
         return merged
 
 

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Mapping
 
-from starlette.types import Message, Receive
+from starlette.types import Message, Receive, Scope
 
+from tocsin.kit.answers import DIRECT, Direct
 from tocsin.kit.errors import Malformed, Problem, TooLarge, TooSlow, WrongContentType
 
 CLOSE = {"Connection": "close"}  # whatever is still to come must not be taken for the next request
@@ -14,18 +15,23 @@ class CallerGone(Exception):
     """The connection closed before the request was whole; there is nobody to answer."""
 
 
-async def body(receive: Receive, headers: Mapping[bytes, bytes], *, most: int, chunk: float, whole: float) -> bytes:
+async def body(
+    scope: Scope, receive: Receive, headers: Mapping[bytes, bytes], *, most: int, chunk: float, whole: float
+) -> bytes:
     """The body as bytes. `most` is in bytes, `chunk` and `whole` are deadlines in seconds."""
     announced = headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced) > most:
         raise _too_large(most)
-    first = await _next(receive, chunk)
-    if not first.get("more_body"):
-        raw: bytes = first.get("body", b"")
-        if len(raw) > most:
-            raise _too_large(most)
-        return raw
-    return await _rest(receive, first.get("body", b""), most, chunk, whole)
+    direct: Direct | None = scope.get(DIRECT)
+    raw = direct.body() if direct is not None else None
+    if raw is None:
+        first = await _next(receive, chunk)
+        if first.get("more_body"):
+            return await _rest(receive, first.get("body", b""), most, chunk, whole)
+        raw = first.get("body", b"")
+    if len(raw) > most:
+        raise _too_large(most)
+    return raw
 
 
 def must_be_json(headers: Mapping[bytes, bytes]) -> None:

@@ -11,7 +11,7 @@ from tocsin.access.call import Call
 from tocsin.access.guard import Routes
 from tocsin.incidents.model import SOURCES, STATUSES, good_source, good_status
 from tocsin.kit import errors, ids, openapi
-from tocsin.kit.answers import ANSWERED, HANG_UP, Answer, Headers
+from tocsin.kit.answers import ANSWERED, DIRECT, Answer, Direct, Headers
 from tocsin.kit.problems import NO_STORE
 from tocsin.live import model
 from tocsin.live.hub import Hub, Listener
@@ -69,8 +69,11 @@ class Stream(Answer):
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:
             # Nothing can be told to a socket that takes nothing. Where it is ours, the connection is cut.
+            # Any other server closes it when the answer ends unfinished.
             self._listener.end("gone")
-            scope.get(HANG_UP, _nothing)()
+            direct: Direct | None = scope.get(DIRECT)
+            if direct is not None:
+                direct.hang_up()
         finally:
             gone.cancel()
             self._hub.leave(self._listener)
@@ -124,10 +127,6 @@ async def stream(call: Call) -> Answer:
 def _cut(said: bytes) -> Iterator[bytes]:
     for start in range(0, len(said), AT_ONCE):
         yield said[start : start + AT_ONCE]
-
-
-def _nothing() -> None:
-    """A server that is not ours: it closes the connection when the answer ends unfinished."""
 
 
 def place_of(call: Call) -> int | None:

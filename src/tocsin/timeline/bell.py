@@ -1,6 +1,7 @@
 """The bell: rings when the log has grown. One look for all who wait in this process, whoever committed."""
 
 import asyncio
+from collections.abc import Set
 
 from tocsin.db.engine import Database
 from tocsin.kit.nudge import Nudge
@@ -51,6 +52,6 @@ class Bell:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _committed(self) -> None:
-        if self._waiting:
+    def _committed(self, touched: Set[str]) -> None:
+        if self._waiting and store.LOG in touched:
             self._nudge.give()

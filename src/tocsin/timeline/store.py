@@ -98,6 +98,7 @@ def _entry(row: Any) -> Entry:
     )
 
 
+LOG = entry.name  # as `Writer.touched` names it
 # Where the name of each type of actor stands.
 NAMED = {"key": api_key, "integration": integration, "channel": channel}
 EVERYTHING = _page()

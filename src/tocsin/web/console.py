@@ -52,7 +52,7 @@ async def show_list(call: Call, who: Principal) -> Answer:
     question = asking.question({**wanted, "cursor": asked["cursor"]} if "cursor" in asked else wanted, who)
     listing = await call.db.read(_listing, question)
     shown = listing.incidents[:ON_A_PAGE]
-    more = asking.cursor(shown[-1]) if len(listing.incidents) > ON_A_PAGE else None
+    more = asking.cursor(shown[-1].created_at, shown[-1].id) if len(listing.incidents) > ON_A_PAGE else None
     return render.page(
         call,
         "list.html",

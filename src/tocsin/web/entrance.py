@@ -103,7 +103,7 @@ async def form(call: Call, most: int) -> Form:
     if seen.get(b"content-type", FORM).split(b";", 1)[0].strip().lower() != FORM:
         raise errors.WrongContentType("This page takes forms: `application/x-www-form-urlencoded`.")
     raw = await receiving.body(
-        call.receive, seen, most=most, chunk=settings.chunk_deadline, whole=settings.body_deadline
+        call.scope, call.receive, seen, most=most, chunk=settings.chunk_deadline, whole=settings.body_deadline
     )
     try:
         return Form(parse_qs(raw.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict"))

@@ -1,0 +1,105 @@
+"""One connection, several requests: whatever a client does with it, each gets its own answer, in order."""
+
+import http.client
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.running import ADDRESS
+from tests.world import World
+
+BODY = b'{"description": "A", "source": "operator"}'
+
+
+@pytest.fixture
+def line(world: World) -> Iterator[socket.socket]:
+    with socket.create_connection((ADDRESS, world.port), timeout=10) as line:
+        yield line
+
+
+def request(world: World, method: str, path: str, *more: str, body: bytes = b"", version: str = "1.1") -> bytes:
+    lines = [f"{method} {path} HTTP/{version}", "host: x", f"x-api-key: {world.ada.key}", *more]
+    if body:
+        lines += ["content-type: application/json", f"content-length: {len(body)}"]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def answer(line: socket.socket, method: str = "GET") -> http.client.HTTPResponse:
+    said = http.client.HTTPResponse(line, method=method)
+    said.begin()
+    return said
+
+
+def everything(line: socket.socket) -> bytes:
+    """All that comes until the server closes the connection."""
+    pieces = []
+    while piece := line.recv(65_536):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def test_requests_that_come_together_are_answered_in_order(world: World, line: socket.socket) -> None:
+    file, see = request(world, "POST", "/api/incidents", body=BODY), request(world, "GET", "/api/incidents/2")
+    last = request(world, "GET", "/api/incidents", "connection: close")
+    line.sendall(file + file + see + last)
+    said = everything(line)
+    assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"201", b"201", b"200", b"200"]
+    assert world.ada.lists().ids == [2, 1]
+
+
+def test_a_request_byte_by_byte(world: World, line: socket.socket) -> None:
+    for byte in request(world, "POST", "/api/incidents", body=BODY):
+        line.sendall(bytes([byte]))
+    assert answer(line).status == 201
+
+
+def test_a_body_after_its_headers(world: World, line: socket.socket) -> None:
+    head, _, body = request(world, "POST", "/api/incidents", body=BODY).partition(b"\r\n\r\n")
+    line.sendall(head + b"\r\n\r\n")
+    world.run(world.until(lambda: True))
+    line.sendall(body[:7])
+    line.sendall(body[7:])
+    assert answer(line).status == 201
+
+
+def test_a_client_that_waits_to_be_asked_for_the_body(world: World, line: socket.socket) -> None:
+    head, _, body = request(world, "POST", "/api/incidents", "expect: 100-continue", body=BODY).partition(b"\r\n\r\n")
+    line.sendall(head + b"\r\n\r\n")
+    assert line.recv(1000).startswith(b"HTTP/1.1 100 ")
+    line.sendall(body)
+    assert answer(line).status == 201
+
+
+def test_a_body_in_chunks(world: World, line: socket.socket) -> None:
+    head = request(world, "POST", "/api/incidents", "content-type: application/json", "transfer-encoding: chunked")
+    line.sendall(head + b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY))
+    assert answer(line).status == 201
+
+
+@pytest.mark.parametrize(("version", "header"), [("1.1", "connection: close"), ("1.0", "x-nothing: x")])
+def test_a_connection_that_is_to_be_closed_is_closed(
+    world: World, line: socket.socket, version: str, header: str
+) -> None:
+    line.sendall(request(world, "GET", "/api/incidents", header, version=version))
+    said = everything(line)
+    assert said.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nconnection: close\r\n" in said.lower()
+    assert said.endswith(b'{"incidents":[],"next":null}')
+
+
+def test_head_has_no_body_and_the_connection_goes_on(world: World, line: socket.socket) -> None:
+    line.sendall(request(world, "HEAD", "/livez") + request(world, "GET", "/livez"))
+    said = line.recv(65_536)
+    while said.count(b"HTTP/1.1 ") < 2:
+        said += line.recv(65_536)
+    head, _, rest = said.partition(b"\r\n\r\n")
+    assert rest.startswith(b"HTTP/1.1 200 "), head
+
+
+def test_every_answer_says_its_length_and_its_request(world: World, line: socket.socket) -> None:
+    for _ in range(3):
+        line.sendall(request(world, "GET", "/api/incidents", "x-request-id: mine-1"))
+        said = answer(line)
+        assert int(said.headers["content-length"]) == len(said.read())
+        assert said.headers["x-request-id"] == "mine-1"
