@@ -83,12 +83,13 @@ class World:
 
     def restarts(self, **settings: Any) -> None:
         """Tocsin ends and starts again, on the same data, with these settings."""
-        self._hang_up()
+        self.hang_up()
+        self._lines.clear()
         self.run(self._server.close())
         self.open(**settings)
 
     def close(self) -> None:
-        self._hang_up()
+        self.hang_up()
         self.run(self._server.close())
         for each in self._receivers:
             each.close()
@@ -264,10 +265,10 @@ class World:
         self._lines.append(line)
         return line
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """Everybody hangs up; whoever speaks again calls anew."""
         for line in self._lines:
             line.close()
-        self._lines.clear()
 
 
 async def _do(call: Callable[[], T]) -> T:

@@ -35,7 +35,7 @@ def incident(status: str = "new", **other: Any) -> Incident:
     values: dict[str, Any] = dict.fromkeys(Incident._fields)
     values |= {"id": 1, "description": "it burns", "status": status, "source": "operator", "created_at": NOW}
     values |= {"filed_by": 1, "updated_at": NOW, "reopened_count": 0, "version": 1}
-    return Incident(**(values | model.times_implied(status, NOW, 1) | other))
+    return Incident(**(values | model.times_implied(status, NOW, ADA) | other))
 
 
 def moved(before: Incident, to: str, by: Principal = ADA) -> Incident:

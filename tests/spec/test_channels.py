@@ -112,6 +112,12 @@ def test_a_change_keeps_the_token_that_it_does_not_name(world: World) -> None:
     assert came.headers["authorization"] == "Bearer tk_secret_of_ntfy"
 
 
+@pytest.mark.parametrize("id", [0, -1, 2**63, 2**64, 10**400])
+def test_a_subscription_of_an_id_that_no_channel_can_have_is_422(world: World, id: int) -> None:
+    answer = world.admin.post("/api/subscriptions", {"channel_id": id})
+    assert (answer.status, answer.fields) == (422, ["channel_id"])
+
+
 def test_a_removed_channel_is_gone_with_its_subscriptions(world: World) -> None:
     id = adds(world, "ntfy", url=world.receiver.url).json["channel"]["id"]
     made = world.admin.post("/api/subscriptions", {"channel_id": id, "severity": "high+", "sources": ["monitoring"]})

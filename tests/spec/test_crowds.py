@@ -68,6 +68,23 @@ def test_wishes_on_one_incident_that_wait_together_are_decided_in_turn(world: Wo
     assert world.ada.timeline_of(incident).kinds == ["filed", "moved", "moved"]
 
 
+def test_wishes_that_wait_together_are_told_in_the_order_in_which_they_were_decided(world: World) -> None:
+    incident = world.ada.filed()
+    world.together(
+        [
+            lambda: world.ada.edits(incident, description="It stands by the river", severity="high"),
+            lambda: world.bob.moves(incident, "open"),
+            lambda: world.bob.edits(incident, description="It lies in the river"),
+            lambda: world.ada.acknowledges(incident),
+        ]
+    )
+    entries = world.ada.timeline_of(incident).entries
+    kinds = [entry["kind"] for entry in entries]
+    assert kinds == ["filed", "described", "rated", "moved", "described", "acknowledged"]
+    former = [each["id"] for each in world.ada.descriptions_of(incident).json["descriptions"]]
+    assert [entry["refs"]["former_description"] for entry in entries if entry["kind"] == "described"] == former
+
+
 def test_what_waits_when_the_server_stops_is_still_done(world: World) -> None:
     incident = world.ada.filed()
     world.together([lambda: world.ada.moves(incident, "open"), world.ada.files])

@@ -75,6 +75,12 @@ def test_an_incident_may_be_filed_with_any_status_which_sets_its_times(
     assert (incident["acknowledged_by"] is not None) == ("acknowledged_at" in times)
 
 
+@pytest.mark.parametrize("name", ["probe", "acme"])
+def test_a_program_that_files_as_in_progress_does_not_acknowledge(world: World, name: str) -> None:
+    filed = getattr(world, name).filed(status="in_progress")
+    assert (filed["status"], filed["acknowledged_at"]) == ("in_progress", None)
+
+
 def test_filing_as_open_does_not_acknowledge(world: World) -> None:
     assert world.ada.filed(status="open")["acknowledged_at"] is None
 

@@ -142,6 +142,13 @@ def test_any_other_value_is_422_and_stores_nothing(world: World, value: str) -> 
     assert world.ada.lists().ids == []
 
 
+def test_a_bad_value_is_422_where_nothing_is_stored_as_well(world: World) -> None:
+    path = f"/api/integrations/{world.generic.id}/try"
+    answer = world.admin.post(path, {"body": {}}, once="two words")
+    assert (answer.status, answer.fields) == (422, ["Idempotency-Key"])
+    assert world.admin.post(path, {"body": {}}, once="one-word").status == 200
+
+
 def test_making_a_key_refuses_it_because_its_answer_must_not_be_kept(world: World) -> None:
     for path, body in (("/api/keys", {"name": "x", "role": "viewer"}), ("/api/keys/2/rotate", {})):
         answer = world.admin.post(path, body, once="x")

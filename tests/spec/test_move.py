@@ -42,7 +42,7 @@ class Mover:
 
     def leaves(self) -> None:
         """The server ends; a move wants the register for itself."""
-        self.world._hang_up()
+        self.world.hang_up()
         self.world.run(self.world._server.close())
 
     def arrives(self) -> None:

@@ -114,6 +114,22 @@ def test_one_batch_may_hold_a_whole_life(world: World) -> None:
     assert world.ada.sees(second).incident["status"] == "new"
 
 
+def test_an_end_and_a_new_beginning_in_one_batch_cost_the_others_nothing(world: World) -> None:
+    """The database must not be asked for two active incidents of one trouble, or it refuses the whole batch."""
+    machine = world.alertmanager
+    machine.group([machine.alert("Disk", "firing", "Full"), machine.alert("Door", "firing", "Open")])
+    door, disk = world.ada.lists().ids
+    again = [("Disk", "resolved"), ("Door", "firing"), ("Disk", "firing"), ("Door", "firing")]
+    machine.group([machine.alert(name, status, "again") for name, status in again])
+    assert world.ada.timeline_of(disk).kinds == ["filed", "moved"]
+    entries = world.ada.timeline_of(door).entries
+    assert [(each["kind"], each["changes"].get("reports")) for each in entries] == [
+        ("filed", None),
+        ("reported", [1, 3]),
+    ]
+    assert [each["status"] for each in world.ada.lists().incidents] == ["new", "new", "resolved"]
+
+
 def test_a_reopening_gives_way_to_the_one_that_is_active(world: World) -> None:
     first = world.probe.reports("POS 12 is down", **KEY).report["incident_id"]
     world.probe.reports(action="resolve", **KEY)

@@ -270,5 +270,6 @@ def test_who_waits_reads_again_only_when_the_bell_rings(
 def test_a_long_poll_without_news_is_an_empty_page(world: World) -> None:
     last = world.admin.timeline().entries[-1]["id"]
     assert world.ada.get(f"/api/timeline?after={last}&wait=1").entries == []
+    assert world.ada.get(f"/api/timeline?after={last}&wait=").entries == []
     for bad in ("61", "-1", "x", "1.5"):
         assert world.ada.get(f"/api/timeline?wait={bad}").fields == ["wait"]

@@ -142,7 +142,8 @@ class Guarded(APIRoute):
         if self.entrance is not None:
             await self.entrance.take_in(call, self.most)
             return
-        if not self.once and idempotency_key(seen) is not None:
+        given = idempotency_key(seen)  # also where nothing is written: a bad one is a slip of the caller's
+        if given is not None and not self.once:
             raise errors.Invalid.field(
                 "Idempotency-Key", "is not taken here: the answer holds a secret and is never kept"
             )

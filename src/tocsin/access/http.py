@@ -1,13 +1,24 @@
 """How keys and partners are said: `/api/keys`, `/api/partners`. For admins only."""
 
 from datetime import timedelta
+from typing import Annotated
 
 import msgspec
 
 from tocsin.access import actions, store
 from tocsin.access.call import Call, found, the_only
 from tocsin.access.guard import Routes
-from tocsin.access.model import LONGEST_OVERLAP, USUAL_OVERLAP, Key, NewKey, Partner, new_secret
+from tocsin.access.model import (
+    LONGEST_NAME,
+    LONGEST_OVERLAP,
+    ROLES,
+    SLUG,
+    USUAL_OVERLAP,
+    Key,
+    NewKey,
+    Partner,
+    new_secret,
+)
 from tocsin.db.once import Kept
 from tocsin.kit import errors, ids, openapi
 from tocsin.kit.answers import Answer
@@ -18,25 +29,34 @@ routes = Routes("keys and partners")
 KEY_ID = openapi.Parameter("key_id", "path", "The key's id.", openapi.ID)
 
 
+NAME = {"minLength": 1, "maxLength": LONGEST_NAME, "pattern": r"[^\s]"}
+AName = Annotated[str, msgspec.Meta(extra_json_schema=NAME, examples=["Night desk"])]
+ARole = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(ROLES)})]
+ASlug = Annotated[str, msgspec.Meta(extra_json_schema={"pattern": f"^{SLUG.pattern}$"}, examples=["acme"])]
+Overlap = Annotated[
+    int, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": int(LONGEST_OVERLAP.total_seconds())})
+]
+
+
 class KeyDraft(msgspec.Struct, forbid_unknown_fields=True):
     """A key to be made. `partner` is the company's slug, for the role `partner` only."""
 
-    name: str
-    role: str
-    partner: str | None = None
+    name: AName
+    role: ARole
+    partner: ASlug | None = None
 
 
 class Rotation(msgspec.Struct, forbid_unknown_fields=True):
     """For how many seconds the old secret stays good: 24 hours unless given, 30 days at most."""
 
-    overlap_seconds: int = int(USUAL_OVERLAP.total_seconds())
+    overlap_seconds: Overlap = int(USUAL_OVERLAP.total_seconds())
 
 
 class PartnerDraft(msgspec.Struct, forbid_unknown_fields=True):
     """A partner to be added; `name` is the slug unless given."""
 
-    slug: str
-    name: str | None = None
+    slug: ASlug
+    name: AName | None = None
 
 
 class KeyView(msgspec.Struct):

@@ -43,7 +43,7 @@ CHANNEL_ID = openapi.Parameter("channel_id", "path", "The channel's id.", openap
 SUBSCRIPTION_ID = openapi.Parameter("subscription_id", "path", "The subscription's id.", openapi.ID)
 NOTIFICATION_ID = openapi.Parameter("notification_id", "path", "The notification's id.", openapi.ID)
 INCIDENT_ID = openapi.Parameter("incident_id", "path", "The incident's id.", openapi.ID)
-BEFORE = openapi.Parameter("before", "query", "Only those before this id; `next` of the page before.", openapi.TEXT)
+BEFORE = openapi.Parameter("before", "query", "Only those before this id; `next` of the page before.", openapi.ID)
 LIMIT = openapi.Parameter(
     "limit",
     "query",
@@ -188,7 +188,8 @@ async def rotate_channel(call: Call) -> Answer:
 async def subscribe(call: Call) -> Answer:
     """Tell a channel of incidents from a severity on, of some sources or all."""
     draft: SubscriptionDraft = call.content
-    wish = actions.Subscribe(draft.channel_id, draft.severity, draft.sources, call.actor, call.request_id)
+    channel_id = ids.in_range(draft.channel_id, "channel_id")
+    wish = actions.Subscribe(channel_id, draft.severity, draft.sources, call.actor, call.request_id)
 
     def say(results: Sequence[Any]) -> Kept:
         return Kept(201, msgspec.json.encode(SubscriptionAnswer(subscription_view(the_only(results)))))

@@ -8,19 +8,25 @@ import msgspec
 
 from tocsin.access.model import MAY, Principal
 from tocsin.delivery.channels import KINDS
-from tocsin.delivery.model import Channel, Delivery, Notification, Subscription
+from tocsin.delivery.model import LONGEST_NAME, Channel, Delivery, Notification, Subscription
 from tocsin.incidents.model import SEVERITIES, SOURCES
+from tocsin.incidents.shapes import AnId
+from tocsin.kit import openapi
 from tocsin.kit.clock import rfc3339, rfc3339_or_none
 
 AKind = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(KINDS)})]
 ASeverity = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(SEVERITIES)})]
+AName = Annotated[str, msgspec.Meta(extra_json_schema=openapi.one_line(LONGEST_NAME), examples=["Night shift"])]
+AtLeast = Annotated[
+    str, msgspec.Meta(extra_json_schema={"pattern": rf"^({'|'.join(SEVERITIES)})\+?$"}, examples=["high"])
+]
 ASource = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(SOURCES)})]
 
 
 class ChannelDraft(msgspec.Struct, forbid_unknown_fields=True):
     """A channel to be made; what stands in `config` depends on its kind: `docs/channels.md`."""
 
-    name: str
+    name: AName
     kind: AKind
     config: dict[str, Any]
 
@@ -28,7 +34,7 @@ class ChannelDraft(msgspec.Struct, forbid_unknown_fields=True):
 class ChannelEdit(msgspec.Struct, forbid_unknown_fields=True):
     """What is to change; `config` is set as a whole, but a token that is left out stays."""
 
-    name: str | None = None
+    name: AName | None = None
     config: dict[str, Any] | None = None
 
 
@@ -61,8 +67,8 @@ class ChannelList(msgspec.Struct):
 class SubscriptionDraft(msgspec.Struct, forbid_unknown_fields=True):
     """From this severity on, of these sources; none means all."""
 
-    channel_id: int
-    severity: str = "info"
+    channel_id: AnId
+    severity: AtLeast = "info"
     sources: list[ASource] = []
 
 

@@ -22,7 +22,7 @@ routes = Routes("channels")
 
 NOTIFICATION_ID = openapi.Parameter("notification_id", "path", "The notification's id.", openapi.ID)
 INCIDENT_ID = openapi.Parameter("incident_id", "path", "The incident's id.", openapi.ID)
-BEFORE = openapi.Parameter("before", "query", "Only those before this id; `next` of the page before.", openapi.TEXT)
+BEFORE = openapi.Parameter("before", "query", "Only those before this id; `next` of the page before.", openapi.ID)
 LIMIT = openapi.Parameter(
     "limit",
     "query",

@@ -3,10 +3,10 @@
 A result is the incident as it now is, or a `Problem`; a refused wish changes nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from tocsin.access import store as access
 from tocsin.access.model import Partner, Principal
@@ -95,6 +95,14 @@ Wish = ChangeStatus | Edit | Acknowledge
 Result = Incident | Problem
 
 
+class Step(NamedTuple):
+    """One thing that a wish does to an incident; `was` is how the wish found it."""
+
+    wish: Wish
+    was: Incident
+    change: Change
+
+
 def file(tx: Writer, wishes: Sequence[File]) -> list[Result]:
     """New incidents."""
     partners = access.partners_by_slug(tx, [wish.partner for wish in wishes if wish.partner is not None])
@@ -112,17 +120,18 @@ def change(tx: Writer, wishes: Sequence[Wish]) -> list[Result]:
     """Moves, edits, acknowledgements. Wishes on one incident are decided in turn; its row is written once."""
     before = store.hold(tx, [wish.incident_id for wish in wishes])
     now = dict(before)
-    reworded: list[tuple[Wish, Incident]] = []
+    done: list[Step] = []
     results: list[Result] = []
     for wish in wishes:
         try:
-            results.append(_decide(tx, wish, now, reworded))
+            results.append(_decide(tx, wish, now, done))
         except Problem as refusal:
             results.append(refusal)
     changed = [incident for id, incident in now.items() if incident is not before[id]]
-    reworded_ids = {wish.incident_id for wish, _ in reworded}
+    reworded = [step for step in done if step.change.kind == "described"]
+    reworded_ids = {was.id for _, was, _ in reworded}
     store.save(tx, changed, [incident for incident in changed if incident.id in reworded_ids])
-    _keep_former(tx, reworded)
+    _tell(tx, done, iter(_keep_former(tx, reworded)))
     return results
 
 
@@ -143,25 +152,21 @@ def adopt(tx: Writer, wishes: Sequence[Adopt]) -> list[Progress | Problem]:
     return results
 
 
-def _decide(tx: Writer, wish: Wish, now: dict[int, Incident], reworded: list[tuple[Wish, Incident]]) -> Incident:
+def _decide(tx: Writer, wish: Wish, now: dict[int, Incident], done: list[Step]) -> Incident:
     """One wish on the state so far. All its steps are decided before the first one counts."""
     incident = now.get(wish.incident_id)
     if incident is None or not model.visible_to(incident, wish.by):
         raise NotFound(f"There is no incident {wish.incident_id}.")
     if wish.versions is not None and incident.version not in wish.versions:
         raise VersionMismatch(f"The incident is at version {incident.version}; read it again.")
-    after, steps = incident, []
+    after, steps = incident, list[Step]()
     for decide in _steps(wish, tx.now):
         decision = decide(after)
         if isinstance(decision, Change):
             _the_only_one(tx, decision.after, after, now)
             after = decision.after
-            steps.append(decision)
-    for step in steps:
-        if step.kind == "described":
-            reworded.append((wish, incident))
-        else:
-            tx.tell(_told(wish, step))
+            steps.append(Step(wish, incident, decision))
+    done += steps
     if steps:
         # Two fields changed by one request are one change of the version.
         now[incident.id] = after._replace(version=incident.version + 1) if len(steps) > 1 else after
@@ -193,21 +198,20 @@ def _steps(wish: Wish, at: datetime) -> list[Callable[[Incident], Decision]]:
     return steps
 
 
-def _told(wish: Wish, step: Change) -> Happening:
-    return Happening(step.kind, actor(wish.by), wish.incident_id, step.changes, request_id=wish.request_id)
+def _tell(tx: Writer, done: Sequence[Step], former: Iterator[int]) -> None:
+    """An entry for each step, in the order in which they were decided; `former` names the words before, in turn."""
+    for wish, was, change in done:
+        refs = {"former_description": next(former)} if change.kind == "described" else {}
+        tx.tell(Happening(change.kind, actor(wish.by), was.id, change.changes, refs, wish.request_id))
 
 
-def _keep_former(tx: Writer, reworded: Sequence[tuple[Wish, Incident]]) -> None:
+def _keep_former(tx: Writer, reworded: Sequence[Step]) -> list[int]:
     """The words before go into a table of their own; the timeline names them by id."""
-    if not reworded:
-        return
     rows = [
         {"incident_id": was.id, "description": _words_before(wish, was), "replaced_at": tx.now}
-        for wish, was in reworded
+        for wish, was, _ in reworded
     ]
-    for id, (wish, was) in zip(store.keep_former(tx, rows), reworded, strict=True):
-        refs = {"former_description": id}
-        tx.tell(Happening("described", actor(wish.by), was.id, refs=refs, request_id=wish.request_id))
+    return store.keep_former(tx, rows) if rows else []
 
 
 def _words_before(wish: Wish, was: Incident) -> str:
@@ -275,7 +279,7 @@ def _row(wish: File, partners: dict[str, Partner], at: datetime) -> dict[str, An
         "filed_by": wish.by.key_id,
         "partner_id": partners[wish.partner].id if wish.partner is not None else own,
         "partner_words": wish.description if own is not None else None,
-        **model.times_implied(wish.status, at, wish.by.key_id),
+        **model.times_implied(wish.status, at, wish.by),
         "updated_at": at,
         "reopened_count": 0,
         "version": 1,

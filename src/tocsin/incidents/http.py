@@ -39,8 +39,6 @@ from tocsin.timeline import store as entries
 
 routes = Routes("incidents")
 
-MOST_AT_ONCE = 1000
-
 INCIDENT_ID = openapi.Parameter("incident_id", "path", "The incident's id.", openapi.ID)
 CHANGES = (errors.NotFound, errors.RefusedMove, errors.VersionMismatch)
 
@@ -106,8 +104,8 @@ async def change_status(call: Call) -> Answer:
 async def file_many(call: Call) -> Answer:
     """File up to 1,000 incidents in one go; each draft gets its own result, in the order of the request."""
     loose: LooseDrafts = call.content
-    if len(loose.incidents) > MOST_AT_ONCE:
-        raise errors.Invalid.field("incidents", f"must hold at most {MOST_AT_ONCE:,} drafts")
+    if len(loose.incidents) > model.MOST_AT_ONCE:
+        raise errors.Invalid.field("incidents", f"must hold at most {model.MOST_AT_ONCE:,} drafts")
     who = call.principal
     read = [_draft(item, who, call.request_id) for item in loose.incidents]
     wishes = [each for each in read if isinstance(each, actions.File)]

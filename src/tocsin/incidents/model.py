@@ -33,9 +33,10 @@ REFUSED: Mapping[str, frozenset[str]] = {
     "closed": frozenset({"new", "resolved", "on_hold"}),
 }
 
-# Whose first move to `in_progress` says that somebody has taken note: a program's does not.
+# Whose first move to `in_progress`, or filing with it, says that somebody has taken note: a program's does not.
 PEOPLE = frozenset({"admin", "operator"})
 
+MOST_AT_ONCE = 1000  # drafts in one request
 LONGEST_DESCRIPTION = 65_536
 LONGEST_SUMMARY = 140
 LONGEST_ASSET = 255
@@ -184,12 +185,12 @@ def may_file(who: Principal, source: str, partner: str | None) -> None:
         raise NotAllowed("A partner's key files for its own company; leave `partner` out.")
 
 
-def times_implied(status: str, at: datetime, by: int | None) -> dict[str, Any]:
+def times_implied(status: str, at: datetime, by: Principal) -> dict[str, Any]:
     """The time fields that filing with a status sets. `open` does not acknowledge: nobody works on it yet."""
-    working = status == "in_progress"
+    working = status == "in_progress" and by.role in PEOPLE
     return {
         "acknowledged_at": at if working else None,
-        "acknowledged_by": by if working else None,
+        "acknowledged_by": by.key_id if working else None,
         "resolved_at": at if status in ENDED else None,
         "closed_at": at if status == "closed" else None,
     }

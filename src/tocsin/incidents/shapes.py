@@ -8,14 +8,25 @@ from tocsin.access.model import Principal
 from tocsin.db.once import Kept
 from tocsin.incidents import model
 from tocsin.incidents.model import Incident
-from tocsin.kit import ids
+from tocsin.kit import ids, openapi
 from tocsin.kit.clock import rfc3339, rfc3339_or_none
 
 AStatus = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(model.STATUSES)})]
 ASource = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(model.SOURCES)})]
 ASeverity = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(model.SEVERITIES)})]
-Words = Annotated[str, msgspec.Meta(extra_json_schema={"maxLength": model.LONGEST_DESCRIPTION})]
-AnId = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": ids.LARGEST})]
+Words = Annotated[
+    str,
+    msgspec.Meta(extra_json_schema={"maxLength": model.LONGEST_DESCRIPTION}, examples=["Scooter 875643 is offline"]),
+]
+ASummary = Annotated[
+    str, msgspec.Meta(extra_json_schema=openapi.one_line(model.LONGEST_SUMMARY), examples=["Scooter offline"])
+]
+AnAsset = Annotated[str, msgspec.Meta(extra_json_schema=openapi.one_line(model.LONGEST_ASSET), examples=["875643"])]
+Labels = Annotated[
+    dict[str, str],
+    msgspec.Meta(extra_json_schema={"maxProperties": model.MOST_LABELS}, examples=[{"city": "Kazan"}]),
+]
+AnId = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": ids.LARGEST}, examples=[1])]
 
 
 class Draft(msgspec.Struct, forbid_unknown_fields=True):
@@ -24,11 +35,11 @@ class Draft(msgspec.Struct, forbid_unknown_fields=True):
     description: Words
     source: ASource
     status: AStatus = "new"
-    summary: str | None = None
+    summary: ASummary | None = None
     partner: str | None = None
     severity: ASeverity = model.USUAL_SEVERITY
-    asset: str | None = None
-    labels: dict[str, str] = {}
+    asset: AnAsset | None = None
+    labels: Labels = {}
     id: Any = None
     created_at: Any = None
 
@@ -55,7 +66,7 @@ class Nothing(msgspec.Struct, forbid_unknown_fields=True):
 class Drafts(msgspec.Struct, forbid_unknown_fields=True):
     """Up to 1,000 incidents to be filed in one go."""
 
-    incidents: list[Draft]
+    incidents: Annotated[list[Draft], msgspec.Meta(extra_json_schema={"maxItems": model.MOST_AT_ONCE})]
 
 
 class LooseDrafts(msgspec.Struct, forbid_unknown_fields=True):

@@ -94,11 +94,10 @@ class _Slots:
         return slot
 
     def write(self, tx: Writer) -> None:
-        """New incidents get their ids; the others are saved, each with what changed."""
-        fresh = [slot for slot in self._all if slot.before is None]
-        if fresh:
-            for slot, id in zip(fresh, store.add(tx, [_row(slot.now) for slot in fresh]), strict=True):
-                slot.now = slot.now._replace(id=id)
+        """What was there is saved, each with what changed; then new incidents get their ids.
+
+        In this order: of one trouble the active incident may have ended and a new one begun.
+        """
         pairs = [(slot.before, slot.now) for slot in self._all if slot.before is not None]
         newer = [now for before, now in pairs if now.version != before.version]
         reworded = [now for before, now in pairs if now.description != before.description]
@@ -107,6 +106,10 @@ class _Slots:
             tx, [now for before, now in pairs if (now.summary, now.labels) != (before.summary, before.labels)]
         )
         troubles.count(tx, [now for before, now in pairs if now.reports_count != before.reports_count])
+        fresh = [slot for slot in self._all if slot.before is None]
+        if fresh:
+            for slot, id in zip(fresh, store.add(tx, [_row(slot.now) for slot in fresh]), strict=True):
+                slot.now = slot.now._replace(id=id)
 
 
 def _row(incident: Incident) -> dict[str, Any]:

@@ -44,7 +44,7 @@ routes = Routes("reports")
 INTEGRATION_ID = openapi.Parameter("integration_id", "path", "The integration's id.", openapi.ID)
 INCIDENT_ID = openapi.Parameter("incident_id", "path", "The incident's id.", openapi.ID)
 REPORT_ID = openapi.Parameter("report_id", "path", "The report's id.", openapi.ID)
-BEFORE = openapi.Parameter("before", "query", "Only reports before this id; `next` of the page before.", openapi.TEXT)
+BEFORE = openapi.Parameter("before", "query", "Only reports before this id; `next` of the page before.", openapi.ID)
 LIMIT = openapi.Parameter(
     "limit",
     "query",

@@ -7,10 +7,19 @@ from typing import Annotated, Any
 
 import msgspec
 
+from tocsin.incidents.shapes import AnAsset, ASeverity, ASource, ASummary, Labels, Words
 from tocsin.intake.dialect import Dialect
-from tocsin.intake.model import Integration, NewIntegration, Payload, Report, Said, Taken
+from tocsin.intake.dialects import DIALECTS
+from tocsin.intake.model import LONGEST_KEY, LONGEST_NAME, Integration, NewIntegration, Payload, Report, Said, Taken
+from tocsin.kit import openapi
 from tocsin.kit.clock import rfc3339, rfc3339_or_none
 
+AName = Annotated[str, msgspec.Meta(extra_json_schema=openapi.one_line(LONGEST_NAME), examples=["Zabbix"])]
+ADialect = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(DIALECTS)})]
+AReaction = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["resolve", "note"]})]
+ADedupKey = Annotated[
+    str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": LONGEST_KEY}, examples=["pos/12"])
+]
 AnAction = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["trigger", "acknowledge", "resolve"]})]
 
 
@@ -20,8 +29,8 @@ class RulesDraft(msgspec.Struct, forbid_unknown_fields=True):
     `when_taken` says what a resolve does to an incident that a person has taken: `resolve`, or only `note`.
     """
 
-    when_taken: str = "resolve"
-    severity: str | None = None
+    when_taken: AReaction = "resolve"
+    severity: ASeverity | None = None
     asset_label: str | None = None
     asset_pattern: str | None = None
     mapping: dict[str, str] = {}
@@ -32,9 +41,9 @@ class RulesDraft(msgspec.Struct, forbid_unknown_fields=True):
 class IntegrationDraft(msgspec.Struct, forbid_unknown_fields=True):
     """A door to be made. `signing_secret` is the one that the sender signs with, where its dialect can."""
 
-    name: str
-    dialect: str
-    source: str = "monitoring"
+    name: AName
+    dialect: ADialect
+    source: ASource = "monitoring"
     partner: str | None = None
     settings: RulesDraft = msgspec.field(default_factory=RulesDraft)
     signing_secret: str | None = None
@@ -43,7 +52,7 @@ class IntegrationDraft(msgspec.Struct, forbid_unknown_fields=True):
 class IntegrationEdit(msgspec.Struct, forbid_unknown_fields=True):
     """What is to change; what is left out stays. `settings` are set as a whole; a `signing_secret` replaces the old."""
 
-    name: str | None = None
+    name: AName | None = None
     settings: RulesDraft | None = None
     signing_secret: str | None = None
 
@@ -85,17 +94,17 @@ class ReportDraft(msgspec.Struct, forbid_unknown_fields=True):
     """One thing that you say. With a `dedup_key` (at most 2,048 bytes in UTF-8) a trigger joins the
     incident that is active for it.
 
-    `source` is needed from keys that may file under several, such as an operator's.
+    Of a key that may file under several, such as an operator's, `source` is `operator` unless given.
     """
 
     action: AnAction = "trigger"
-    dedup_key: str | None = None
-    summary: str | None = None
-    description: str | None = None
-    severity: str | None = None
-    asset: str | None = None
-    labels: dict[str, str] = {}
-    source: str | None = None
+    dedup_key: ADedupKey | None = None
+    summary: ASummary | None = None
+    description: Words | None = None
+    severity: ASeverity | None = None
+    asset: AnAsset | None = None
+    labels: Labels = {}
+    source: ASource | None = None
 
 
 class ReportView(msgspec.Struct):

@@ -47,24 +47,43 @@ class Parameter:
 
     def said(self) -> dict[str, Any]:
         shown: dict[str, Any] = {"name": self.name, "in": self.place, "description": self.about, "schema": self.schema}
-        return shown | ({"required": True} if self.place == "path" else {})
+        # An empty parameter is one that was left out, as a form sends it.
+        return shown | {"path": {"required": True}, "query": {"allowEmptyValue": True}}.get(self.place, {})
 
 
-ID = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 - 1}
+ID: dict[str, Any] = {"type": "integer", "format": "int64", "minimum": 1, "maximum": 2**63 - 1}
+PLACE = ID | {"minimum": 0}  # an id to go on after; 0 is before all of them
 TEXT: dict[str, Any] = {"type": "string"}
+TIME: dict[str, Any] = {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}
 
 IDEMPOTENCY = Parameter(
     "Idempotency-Key",
     "header",
     "Up to 255 visible ASCII characters. The same request with the same value is answered again and not done twice.",
-    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 255,
+        "pattern": "^[!-~]+$",
+        "examples": ["night-export-2026-11-23"],
+    },
 )
 IF_MATCH = Parameter(
     "If-Match",
     "header",
     'The `ETag` of the version that is meant, such as `"3"`; another version is refused with 412.',
-    {"type": "string", "pattern": '^("[0-9]+"|\\*)$'},
+    {"type": "string", "pattern": '^("[0-9]{1,18}"|\\*)$', "examples": ["*"]},
 )
+
+
+def one_line(most: int) -> dict[str, Any]:
+    """Text of one line that is not blank, of at most so many characters."""
+    return {"minLength": 1, "maxLength": most, "pattern": r"^[^\n]*[^\s][^\n]*$"}
+
+
+def some_of(names: Iterable[str]) -> dict[str, Any]:
+    """A list of names: as a query the parameter is repeated; by commas does as well."""
+    return {"type": "array", "items": {"type": "string", "enum": list(names)}}
 
 
 def components(kinds: Iterable[type]) -> dict[str, Any]:

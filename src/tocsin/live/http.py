@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from tocsin.access.call import Call
 from tocsin.access.guard import Routes
-from tocsin.incidents.model import STATUSES, good_source, good_status
+from tocsin.incidents.model import SOURCES, STATUSES, good_source, good_status
 from tocsin.kit import errors, ids, openapi
 from tocsin.kit.answers import ANSWERED, DIRECT, Answer, Direct, Headers
 from tocsin.kit.problems import NO_STORE
@@ -25,14 +25,16 @@ PATIENCE = 10.0  # seconds for which a listener may refuse to read
 AT_ONCE = 32 * 1024  # bytes: who reads slowly has that much patience for each of them, and not for a whole page
 RETRY = 1000  # milliseconds after which a browser comes back
 
-AFTER = openapi.Parameter("after", "query", "Resume after this entry, as `Last-Event-ID` does.", openapi.TEXT)
+AFTER = openapi.Parameter("after", "query", "Resume after this entry, as `Last-Event-ID` does.", openapi.PLACE)
 STATUS = openapi.Parameter(
     "status",
     "query",
     "Only entries of incidents that have one of these statuses then, by commas; `active` means all but ended ones.",
-    openapi.TEXT,
+    openapi.some_of((*STATUSES, "active")),
 )
-SOURCE = openapi.Parameter("source", "query", "Only of incidents of these sources, by commas.", openapi.TEXT)
+SOURCE = openapi.Parameter(
+    "source", "query", "Only of incidents of these sources, by commas.", openapi.some_of(SOURCES)
+)
 INCIDENT = openapi.Parameter("incident", "query", "Only of this incident.", openapi.ID)
 
 Say = Callable[[list[Frame]], bytes]

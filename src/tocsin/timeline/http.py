@@ -48,7 +48,7 @@ class EntryPage(msgspec.Struct):
     next: str | None
 
 
-AFTER = openapi.Parameter("after", "query", "Only entries after this id, the last one read; or `next`.", openapi.TEXT)
+AFTER = openapi.Parameter("after", "query", "Only entries after this id, the last one read; or `next`.", openapi.PLACE)
 LIMIT = openapi.Parameter(
     "limit",
     "query",
@@ -139,7 +139,7 @@ async def _news(call: Call, bell: Bell, seen: int, until: float) -> bool:
 
 
 def _wait(call: Call) -> float:
-    text = call.asked().get("wait", ["0"])[-1]
+    text = call.asked().get("wait", [""])[-1] or "0"
     if not text.isascii() or not text.isdigit() or len(text) > 2 or int(text) > LONGEST_WAIT:
         raise errors.Invalid.field("wait", f"must be a whole number of seconds from 0 to {LONGEST_WAIT}")
     return float(text)
