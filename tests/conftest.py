@@ -11,11 +11,15 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from tests import compiled
 from tests.running import Clock, Tape
 from tests.stage import ENGINES, Stage
 from tests.world import World
 from tocsin import app
+from tocsin.db import sqlite
 from tocsin.kit import limits, logs
 
 HERE = Path(__file__).parent
@@ -46,6 +50,10 @@ def stage(tape: Tape, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stag
     with pytest.MonkeyPatch.context() as patch, Stage(tmp_path_factory.mktemp("stage")) as stage:
         # Frozen once for each of many worlds, garbage would stay for ever.
         patch.setattr(app, "calm_the_collector", lambda: None)
+        patch.setattr("tocsin.db.sqlite.create_engine", compiled.once(create_engine))
+        patch.setattr("tocsin.db.postgres.create_async_engine", compiled.once(create_async_engine))
+        # As PostgreSQL's `fsync=off`: nothing cuts a world's power. The servers that faults kill are others.
+        patch.setattr(sqlite, "PRAGMAS", (*sqlite.PRAGMAS, "synchronous=OFF"))
         yield stage
 
 
