@@ -54,7 +54,7 @@ class Alertmanager(reading.Webhook):
     paths = (Path("POST", "/in/alertmanager"),)
 
     def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
-        return alerts(reading.fields(request.body), reading.room(request.body))
+        return alerts(reading.fields(request), reading.room(request.body))
 
     def lines(self, url: str, key: str) -> str:
         return "\n".join(
