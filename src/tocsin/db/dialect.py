@@ -90,20 +90,19 @@ class Sqlite:
         # take these ids, and AUTOINCREMENT's own table never falls back, even after the newest row is deleted.
         last = connection.execute(NEWEST_ID, {"name": table.name}).scalar() or 0
         ids = list(range(last + 1, last + 1 + len(rows)))
-        with_ids = [{"id": id, **row} for id, row in zip(ids, rows, strict=True)]
-        self._many(connection, _insert_each(table, tuple(with_ids[0])), with_ids)
+        self._many(connection, _insert_each(table, ("id", *rows[0])), rows, id=ids)
         return ids
 
     def add(self, connection: Connection, table: Table, rows: Rows) -> None:
         self._many(connection, _insert_each(table, tuple(rows[0])), rows)
 
     def update(self, connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Any]) -> None:
-        values = [{f"new_{name}": getattr(row, name) for name in ("id", *names)} for row in rows]
-        self._many(connection, _update_each(table, names), values)
+        values = {f"new_{name}": [getattr(row, name) for row in rows] for name in ("id", *names)}
+        self._many(connection, _update_each(table, names), (), **values)
 
-    def _many(self, connection: Connection, statement: Insert | Update, rows: Rows) -> None:
+    def _many(self, connection: Connection, statement: Insert | Update, rows: Rows, **given: Sequence[Any]) -> None:
         prepared = self._prepared(connection, statement)
-        connection.exec_driver_sql(prepared.text, [tuple(prepared.values(row)) for row in rows])
+        connection.exec_driver_sql(prepared.text, prepared.lines(rows, given))
 
     def tuples(
         self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]
