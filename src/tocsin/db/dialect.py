@@ -1,13 +1,14 @@
 """What differs between the two engines, in one file. Everything else is the same SQL."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Protocol
 
 from sqlalchemy import (
     ARRAY,
+    JSON,
     TIMESTAMP,
     BigInteger,
     Connection,
@@ -19,9 +20,11 @@ from sqlalchemy import (
     Text,
     Update,
     bindparam,
+    column,
     func,
     insert,
     select,
+    table,
     text,
     update,
 )
@@ -41,7 +44,7 @@ MIGRATION_LOCK = LOG_LOCK + 1
 Rows = Sequence[Mapping[str, Any]]
 
 
-class Dialect(Protocol):
+class Dialect(Hashable, Protocol):
     """What a transaction needs to know of its engine."""
 
     name: str
@@ -49,6 +52,8 @@ class Dialect(Protocol):
     order_names_index: bool  # whether a list must name its index through its order: see `incidents/store.py`
 
     def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]: ...
+
+    def any_given(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]: ...
 
     def tuples(
         self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]
@@ -85,13 +90,19 @@ class Sqlite:
         each = func.json_each(bindparam(None, json.dumps(list(values)))).table_valued("value")
         return column.in_(select(each.c.value))
 
+    def any_given(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        """The same for a statement that is kept: the values come each time, by this name."""
+        each = func.json_each(bindparam(name, type_=JSON)).table_valued("value")
+        return column.in_(select(each.c.value))
+
     def insert(self, connection: Connection, table: Table, rows: Rows) -> list[int]:
         # `insert … returning` would become one INSERT per row here. Inside BEGIN IMMEDIATE nobody else can
         # take these ids, and AUTOINCREMENT's own table never falls back, even after the newest row is deleted.
-        last = connection.execute(NEWEST_ID, {"name": table.name}).scalar() or 0
-        ids = list(range(last + 1, last + 1 + len(rows)))
+        found = self.tuples(connection, NEWEST_ID, {"name": table.name})
+        first = found[0][0] + 1 if found else 1
+        ids = range(first, first + len(rows))
         self._many(connection, _insert_each(table, ("id", *rows[0])), rows, id=ids)
-        return ids
+        return list(ids)
 
     def add(self, connection: Connection, table: Table, rows: Rows) -> None:
         self._many(connection, _insert_each(table, tuple(rows[0])), rows)
@@ -102,17 +113,21 @@ class Sqlite:
 
     def _many(self, connection: Connection, statement: Insert | Update, rows: Rows, **given: Sequence[Any]) -> None:
         prepared = self._prepared(connection, statement)
-        connection.exec_driver_sql(prepared.text, prepared.lines(rows, given))
+        self._driven(connection, "executemany", prepared.text, prepared.lines(rows, given))
 
     def tuples(
         self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
         prepared = self._prepared(connection, statement)
+        return prepared.rows(self._driven(connection, "execute", prepared.text, prepared.values(values)))
+
+    def _driven(self, connection: Connection, how: str, text: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """The rows that the driver itself gives; what it refuses, in SQLAlchemy's words."""
         driven: Any = connection.connection.driver_connection
         try:
-            return prepared.rows(driven.execute(prepared.text, prepared.values(values)).fetchall())
+            return getattr(driven, how)(text, values).fetchall()  # type: ignore[no-any-return]
         except driven.Error as problem:
-            raise DBAPIError.instance(prepared.text, None, problem, driven.Error, hide_parameters=True) from problem
+            raise DBAPIError.instance(text, None, problem, driven.Error, hide_parameters=True) from problem
 
     def ids_go_on_after(self, connection: Connection, table: Table, id: int) -> None:
         connection.execute(FIRST_ID, {"name": table.name})
@@ -145,6 +160,9 @@ class Postgres:
 
     def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
         return column == func.any(bindparam(None, list(values), type_=ARRAY(column.type)))
+
+    def any_given(self, column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+        return column == func.any(bindparam(name, type_=ARRAY(column.type)))
 
     def tuples(
         self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]
@@ -229,7 +247,8 @@ def _update_each(table: Table, names: tuple[str, ...]) -> Update:
     return update(table).where(table.c.id == bindparam("new_id")).values(values)
 
 
-NEWEST_ID = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+SEQUENCE = table("sqlite_sequence", column("name", Text), column("seq", Integer))
+NEWEST_ID = select(SEQUENCE.c.seq).where(SEQUENCE.c.name == bindparam("name"))
 # The row of a table that never had one is not there yet.
 FIRST_ID = text(
     "INSERT INTO sqlite_sequence (name, seq) "
