@@ -184,10 +184,11 @@ class Pattern:
         self._pattern = pattern
         self._tries = MOST_TRIES
 
-    def found_in(self, words: str) -> str | None:
+    def found_in(self, *lines: str | None) -> str | None:
         """The first group that takes part in the first match, else all of the match; None where there is none."""
         if self._pattern is None or not self._tries:
             return None
+        words = "\n".join(line or "" for line in lines)
         try:
             match = regex.search(self._pattern, words[:SEARCHED], timeout=PATIENCE)
         except TimeoutError:
@@ -216,7 +217,7 @@ def whole(said: Said, rules: Rules, pattern: Pattern) -> Said:
     described = headed(full if full != summary else None, tidy(said.description))
     described = cut(described, LONGEST_DESCRIPTION) if described is not None else None
     named = labels.get(rules.asset_label) if rules.asset_label is not None else None
-    asset = named or pattern.found_in(f"{summary or ''}\n{described or ''}") or said.asset
+    asset = named or pattern.found_in(summary, described) or said.asset
     return msgspec.structs.replace(
         said,
         dedup_key=fitting(tidy(said.dedup_key)) or None,
@@ -225,19 +226,27 @@ def whole(said: Said, rules: Rules, pattern: Pattern) -> Said:
         severity=said.severity or (rules.severity if said.action == "trigger" else None),
         asset=first_line(tidy(asset) or "", LONGEST_ASSET) or None,
         labels=labels,
-        relabel={
-            **{good_label(name, "")[0]: None for name, value in said.relabel.items() if value is None},
-            **dict(good_label(name, value) for name, value in said.relabel.items() if value is not None),
-        },
+        relabel=_good_changes(said.relabel) if said.relabel else said.relabel,
         retag={tidy(tag) or "": comes for tag, comes in said.retag.items()},
         words=cut(tidy(said.words) or "", LONGEST_DESCRIPTION) if said.words is not None else None,
     )
 
 
+def _good_changes(relabel: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Labels that come and labels that go, in good order."""
+    return {
+        **{good_label(name, "")[0]: None for name, value in relabel.items() if value is None},
+        **dict(good_label(name, value) for name, value in relabel.items() if value is not None),
+    }
+
+
 def good_label(name: str, value: str) -> tuple[str, str]:
     """A label that every store takes: both cut to whole characters within their bytes."""
-    short = cut_bytes(tidy(name) or "", LONGEST_LABEL_NAME)
-    return short, cut_bytes(tidy(value) or "", LONGEST_LABEL - len(short.encode()))
+    name, value = tidy(name) or "", tidy(value) or ""
+    if (len(name) + len(value)) * WIDEST <= LONGEST_LABEL_NAME:
+        return name, value
+    short = cut_bytes(name, LONGEST_LABEL_NAME)
+    return short, cut_bytes(value, LONGEST_LABEL - len(short.encode()))
 
 
 def cut_bytes(text: str, most: int) -> str:

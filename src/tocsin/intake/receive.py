@@ -4,7 +4,6 @@ A sender hears 2xx only when every report is on disk. Whatever goes wrong is sai
 """
 
 import asyncio
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
@@ -24,7 +23,7 @@ from tocsin.intake.doors import Doors, Payloads, Refusals
 from tocsin.intake.hiding import hidden, without_key
 from tocsin.intake.model import Integration, Taken
 from tocsin.intake.wishes import wishes_of
-from tocsin.kit import errors, receiving
+from tocsin.kit import errors, ids, receiving
 from tocsin.kit.answers import JSON, SHOWN_PATH, Answer, Headers
 from tocsin.kit.errors import Problem
 from tocsin.kit.problems import NO_STORE
@@ -40,7 +39,7 @@ def through(dialect: Dialect) -> Callable[[Call], Awaitable[Answer]]:
 
     async def take_in(call: Call) -> Answer:
         # A sender's own id may stand for many requests; ours names this one, and the reports that it brings.
-        call.scope["request_id"] = str(uuid.uuid4())
+        call.scope["request_id"] = ids.uuid()
         try:
             reply = await _passed(call, dialect)
         except Problem as problem:

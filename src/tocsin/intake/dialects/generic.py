@@ -154,7 +154,7 @@ def _field(name: str, item: Mapping[str, Any], mapping: Mapping[str, str]) -> st
     """A field where the mapping says, else where such bodies usually have it."""
     if name in mapping:
         return mapped(mapping[name], item)
-    return reading.first(*map(item.get, USUAL[name]))
+    return reading.under(USUAL[name], item)
 
 
 def _labels(item: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, str]:
