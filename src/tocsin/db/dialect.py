@@ -1,6 +1,5 @@
 """What differs between the two engines, in one file. Everything else is the same SQL."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -12,7 +11,6 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Insert,
-    Integer,
     Select,
     Table,
     TableValuedAlias,
@@ -26,7 +24,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import await_only
 
@@ -45,10 +42,7 @@ class Dialect(Protocol):
     """What a transaction needs to know of its engine."""
 
     name: str
-    locks_rows: bool
     order_names_index: bool  # whether a list must name its index through its order: see `incidents/store.py`
-
-    def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]: ...
 
     def tuples(
         self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]
@@ -73,17 +67,10 @@ class Sqlite:
     """One writer at a time: `BEGIN IMMEDIATE` is every lock there is."""
 
     name = "sqlite"
-    locks_rows = False
     order_names_index = False
 
     def __init__(self) -> None:
         self._prepared = Preparing()
-
-    def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-        if not isinstance(column.type, Integer):
-            return column.in_(values)
-        each = func.json_each(bindparam(None, json.dumps(list(values)))).table_valued("value")
-        return column.in_(select(each.c.value))
 
     def insert(self, connection: Connection, table: Table, rows: Rows) -> list[int]:
         # `insert … returning` would become one INSERT per row here. Inside BEGIN IMMEDIATE nobody else can
@@ -135,7 +122,6 @@ class Postgres:
     """Many writers: rows are locked in id order, and the log has a lock of its own."""
 
     name = "postgresql"
-    locks_rows = True
     order_names_index = True
 
     def __init__(self, writer: str, *, pooled: bool = False) -> None:
@@ -143,9 +129,6 @@ class Postgres:
         self.batch = 0
         self.pooled = pooled
         self._prepared = Preparing()
-
-    def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-        return column == func.any(bindparam(None, list(values), type_=ARRAY(column.type)))
 
     def tuples(
         self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]

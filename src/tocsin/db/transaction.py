@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Executable, Select, Table
-from sqlalchemy.sql.elements import ColumnElement
 
 from tocsin.db.dialect import Dialect
 from tocsin.kit.errors import Problem, Unavailable
@@ -70,10 +69,6 @@ class Reader:
         """
         return self.dialect.tuples(self._connection, statement, values)
 
-    def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-        """`column` is one of `values`, where it can be in a form whose SQL text does not grow with them."""
-        return self.dialect.any_of(column, values)
-
 
 Log = Callable[["Writer", Sequence[Happening]], object]
 
@@ -113,13 +108,6 @@ class Writer(Reader):
         """New rows get ids beyond this one, even if this transaction's rows never come."""
         self._writes(table)
         self.dialect.ids_go_on_after(self._connection, table, id)
-
-    def locked(self, statement: Any, of: Table, *, skip: bool = False) -> Any:
-        """The same select, its rows of one table held against other writers until this transaction ends.
-
-        `skip` leaves out what another writer holds.
-        """
-        return statement.with_for_update(of=of, skip_locked=skip) if self.dialect.locks_rows else statement
 
     def tell(self, happening: Happening) -> None:
         """The one way to tell the world: written to the timeline as the transaction's last statement."""
