@@ -14,20 +14,21 @@ from sqlalchemy import (
     Select,
     Table,
     TableValuedAlias,
-    Text,
     Update,
     bindparam,
+    column,
     func,
     insert,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import await_only
 
-from tocsin.db.prepared import Preparing
+from tocsin.db.prepared import Preparing, Statement
 from tocsin.db.schema import Moment
 
 # Any number will do, so long as nobody else in the same database uses it: the bytes of "tocsin".
@@ -49,6 +50,8 @@ class Dialect(Protocol):
     ) -> Sequence[Sequence[Any]]: ...
 
     def insert(self, connection: Connection, table: Table, rows: Rows) -> list[int]: ...
+
+    def append(self, connection: Connection, table: Table, rows: Rows, now: datetime) -> list[int]: ...
 
     def add(self, connection: Connection, table: Table, rows: Rows) -> None: ...
 
@@ -80,6 +83,9 @@ class Sqlite:
         with_ids = [{"id": id, **row} for id, row in zip(ids, rows, strict=True)]
         self._many(connection, _insert_each(table, tuple(with_ids[0])), with_ids)
         return ids
+
+    def append(self, connection: Connection, table: Table, rows: Rows, now: datetime) -> list[int]:
+        return self.insert(connection, table, rows)
 
     def add(self, connection: Connection, table: Table, rows: Rows) -> None:
         self._many(connection, _insert_each(table, tuple(rows[0])), rows)
@@ -135,34 +141,45 @@ class Postgres:
     ) -> Sequence[Sequence[Any]]:
         if self.pooled:  # a statement and its use must share a transaction there, which SQLAlchemy begins
             return connection.execute(statement, values).all()
+        return self._run(connection, statement, values)
+
+    def insert(self, connection: Connection, table: Table, rows: Rows) -> list[int]:
+        names = tuple(rows[0])
+        return _ids(self._run(connection, _insert_for_ids(table, names), _as_arrays(names, rows)))
+
+    def append(self, connection: Connection, table: Table, rows: Rows, now: datetime) -> list[int]:
+        # Lock, mark and entries in one: each statement of its own is a way there and back.
+        names = tuple(rows[0])
+        values = _as_arrays(names, rows) | self._mark(now)
+        return _ids(self._run(connection, _append_arrays(table, names), values))
+
+    def add(self, connection: Connection, table: Table, rows: Rows) -> None:
+        names = tuple(rows[0])
+        self._run(connection, _insert_arrays(table, names), _as_arrays(names, rows))
+
+    def update(self, connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Any]) -> None:
+        values = {f"each_{name}": [getattr(row, name) for row in rows] for name in ("id", *names)}
+        self._run(connection, _update_arrays(table, names), values)
+
+    def _run(self, connection: Connection, statement: Statement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         prepared = self._prepared(connection, statement)
         driven: Any = connection.connection.driver_connection
         found = await_only(driven.fetch(prepared.text, *prepared.values(values)))
         return prepared.rows([tuple(record) for record in found])
 
-    def insert(self, connection: Connection, table: Table, rows: Rows) -> list[int]:
-        names = tuple(rows[0])
-        statement = _insert_arrays(table, names).returning(table.c.id)
-        # The ids were given out in the order of the arrays.
-        return sorted(connection.execute(statement, _as_arrays(names, rows)).scalars())
-
-    def add(self, connection: Connection, table: Table, rows: Rows) -> None:
-        names = tuple(rows[0])
-        connection.execute(_insert_arrays(table, names), _as_arrays(names, rows))
-
-    def update(self, connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Any]) -> None:
-        values = {f"each_{name}": [getattr(row, name) for row in rows] for name in ("id", *names)}
-        connection.execute(_update_arrays(table, names), values)
-
     def ids_go_on_after(self, connection: Connection, table: Table, id: int) -> None:
         connection.execute(NEXT_OF_SEQUENCE, {"name": table.name, "id": id})
 
     def hold_log(self, connection: Connection, now: datetime) -> None:
-        # Entry ids are given out before the commit. Held from here to the commit, this makes the order of
-        # ids the order of commits, so a reader that follows by id never skips one.
-        # The mark that this batch was here goes along: that saves a round trip.
-        mark = {"lock": LOG_LOCK, "writer": self.writer, "batch": self.batch, "now": now}
-        connection.execute(HOLD_AND_MARK, mark)
+        self._run(connection, HOLD_AND_MARK, self._mark(now))
+
+    def _mark(self, now: datetime) -> dict[str, Any]:
+        """That this batch was here, and the log's lock.
+
+        Entry ids are given out before the commit. Held from here to the commit, the lock makes the order of ids the
+        order of commits, so a reader that follows by id never skips one.
+        """
+        return {"lock": LOG_LOCK, "writer": self.writer, "batch": self.batch, "now": now}
 
     def hold_migration(self, connection: Connection) -> None:
         connection.execute(HOLD, {"lock": MIGRATION_LOCK})
@@ -196,6 +213,24 @@ def _insert_arrays(table: Table, names: tuple[str, ...]) -> Insert:
     return insert(table).from_select(names, select(*(given.c[name] for name in names)).order_by(given.c.place))
 
 
+@lru_cache(maxsize=64)
+def _insert_for_ids(table: Table, names: tuple[str, ...]) -> Insert:
+    return _insert_arrays(table, names).returning(table.c.id)
+
+
+@lru_cache(maxsize=4)
+def _append_arrays(table: Table, names: tuple[str, ...]) -> Insert:
+    given, marked = _arrays(table, names), HOLD_AND_MARK.cte("marked")
+    # Joined to the mark, so that no id is given out before the lock is had.
+    rows = select(*(given.c[name] for name in names)).select_from(given.join(marked, true())).order_by(given.c.place)
+    return insert(table).from_select(names, rows).add_cte(marked).returning(table.c.id)
+
+
+def _ids(found: Sequence[Sequence[Any]]) -> list[int]:
+    """They were given out in the order of the arrays."""
+    return sorted(id for (id,) in found)
+
+
 @lru_cache(maxsize=16)
 def _update_arrays(table: Table, names: tuple[str, ...]) -> Update:
     given = _arrays(table, ("id", *names))
@@ -226,13 +261,13 @@ NEXT_OF_SEQUENCE = text(
     "WHERE coalesce(pg_sequence_last_value(s.name), 0) < :id"
 ).bindparams(bindparam("id", type_=BigInteger))
 HOLD = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(bindparam("lock", type_=BigInteger))
-HOLD_AND_MARK = text(
-    "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(:lock))"
-    " INSERT INTO last_batch (writer, batch, at) SELECT :writer, :batch, :now FROM held"
-    " ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at"
-).bindparams(
-    bindparam("lock", type_=BigInteger),
-    bindparam("writer", type_=Text),
-    bindparam("batch", type_=BigInteger),
-    bindparam("now", type_=TIMESTAMP(timezone=True)),
+HOLD_AND_MARK = (
+    text(
+        "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(:lock))"
+        " INSERT INTO last_batch (writer, batch, at)"
+        " SELECT CAST(:writer AS text), CAST(:batch AS bigint), CAST(:now AS timestamptz) FROM held"
+        " ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at RETURNING writer"
+    )
+    .bindparams(bindparam("lock", type_=BigInteger))
+    .columns(column("writer"))
 )

@@ -94,6 +94,11 @@ class Writer(Reader):
         self._writes(table)
         return self.dialect.insert(self._connection, table, rows)
 
+    def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        """The same for the log: whoever else appends waits from here to the commit, so ids are in its order."""
+        self._writes(table)
+        return self.dialect.append(self._connection, table, rows, self.now)
+
     def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds rows (all with the same columns) whose ids nobody asks for, or that bring them along."""
         self._writes(table)
@@ -115,11 +120,11 @@ class Writer(Reader):
 
     def write_log(self) -> None:
         """Hands what was told to the timeline; the batcher calls it just before the commit."""
-        if self.wrote or self._told:
-            self.dialect.hold_log(self._connection, self.now)
         if self._told:
             told, self._told = self._told, []
             self._log(self, told)
+        elif self.wrote:
+            self.dialect.hold_log(self._connection, self.now)
 
     def _writes(self, table: Any) -> None:
         self.wrote = True

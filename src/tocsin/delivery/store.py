@@ -40,7 +40,7 @@ def change_channel(tx: Writer, channel_id: int, values: Mapping[str, Any]) -> No
 
 def subscriptions(reader: Reader) -> list[Subscription]:
     """Every subscription in force, oldest first; those of removed channels are none."""
-    return [_subscription(row) for row in reader.rows(SUBSCRIPTIONS)]
+    return [_subscription(row) for row in reader.tuples(SUBSCRIPTIONS, {})]
 
 
 def one_subscription(reader: Reader, subscription_id: int) -> Subscription | None:
@@ -229,8 +229,8 @@ def _channel(row: Any) -> Channel:
 
 
 def _subscription(row: Any) -> Subscription:
-    sources = tuple(json.loads(row.sources))
-    return Subscription(row.id, row.channel_id, row.severity, sources, row.created_at, row.removed_at)
+    id, channel_id, severity, sources, created_at, removed_at = row
+    return Subscription(id, channel_id, severity, tuple(json.loads(sources)), created_at, removed_at)
 
 
 OUTBOX = notification.name  # as `Writer.touched` names it
