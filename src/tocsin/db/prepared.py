@@ -7,12 +7,12 @@ SQLAlchemy writes the text, once; running it through SQLAlchemy each time takes 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Select, Update
+from sqlalchemy import Connection, Insert, Select, TextualSelect, Update
 from sqlalchemy import Dialect as Engines
 
 MOST_KNOWN = 512
 
-Statement = Select[Any] | Insert | Update
+Statement = Select[Any] | Insert | Update | TextualSelect
 
 
 class Prepared:

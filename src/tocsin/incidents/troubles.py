@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select, text
 
-from tocsin.db.dialect import Dialect
+from tocsin.db.among import among
 from tocsin.db.schema import former_description, incident
 from tocsin.db.transaction import Reader, Writer
 from tocsin.incidents.model import ENDED, Incident
@@ -32,17 +31,14 @@ def described_by_people(tx: Writer, incident_ids: Sequence[int]) -> frozenset[in
     """Those of them whose description people have edited: words before are kept of nobody else's edits."""
     if not incident_ids:
         return frozenset()
-    edited = select(former_description.c.incident_id).where(
-        tx.any_of(former_description.c.incident_id, list(incident_ids))
-    )
-    return frozenset(row.incident_id for row in tx.rows(edited))
+    return frozenset(id for (id,) in tx.tuples(EDITED, {"ids": list(incident_ids)}))
 
 
 def active_troubles(tx: Writer, troubles: Sequence[Trouble]) -> list[Incident]:
     """The active incidents that have one of these owners and dedup keys, held in id order against other writers."""
     found: list[Incident] = []
     for owner, keys in _by_owner(troubles).items():
-        found += map(Incident._make, tx.tuples(_active(tx.dialect), {"owner": owner, "keys": keys}))
+        found += [Incident._make(row) for row in tx.tuples(ACTIVE_TROUBLES, {"owner": owner, "keys": keys})]
     return found
 
 
@@ -91,14 +87,6 @@ def _narrowed(statement: Select[Any], wanted: Wanted) -> Select[Any]:
     return statement if wanted.severity is None else statement.where(incident.c.severity == wanted.severity)
 
 
-@lru_cache(maxsize=4)
-def _active(dialect: Dialect) -> Select[Any]:
-    """Kept, because every batch of reports asks it: to put it together took as long as to run it."""
-    theirs = dialect.any_given(incident.c.dedup_key, "keys")
-    statement = WITH_PARTNER.where(THEIRS, theirs, STILL_ACTIVE).order_by(incident.c.id)
-    return statement.with_for_update(of=incident) if dialect.locks_rows else statement
-
-
 def _by_owner(troubles: Sequence[Trouble]) -> dict[str, list[str]]:
     keys: dict[str, list[str]] = {}
     for owner, key in sorted(set(troubles)):
@@ -109,6 +97,12 @@ def _by_owner(troubles: Sequence[Trouble]) -> dict[str, list[str]]:
 # In the words of the index `uq_incident_trouble`, or it would not serve.
 STILL_ACTIVE = text("incident.dedup_key IS NOT NULL AND incident.status NOT IN ('resolved', 'closed')")
 THEIRS = incident.c.dedup_owner == bindparam("owner")
+EDITED = select(former_description.c.incident_id).where(among(former_description.c.incident_id, "ids"))
+ACTIVE_TROUBLES = (
+    WITH_PARTNER.where(THEIRS, among(incident.c.dedup_key, "keys"), STILL_ACTIVE)
+    .order_by(incident.c.id)
+    .with_for_update(of=incident)
+)
 LATEST_TROUBLE = (
     WITH_PARTNER.where(THEIRS, incident.c.dedup_key == bindparam("key")).order_by(incident.c.id.desc()).limit(1)
 )
