@@ -11,15 +11,18 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Insert,
+    Integer,
     Select,
     Table,
     TableValuedAlias,
+    Text,
     Update,
     bindparam,
     column,
     func,
     insert,
     select,
+    table,
     text,
     true,
     update,
@@ -78,11 +81,11 @@ class Sqlite:
     def insert(self, connection: Connection, table: Table, rows: Rows) -> list[int]:
         # `insert … returning` would become one INSERT per row here. Inside BEGIN IMMEDIATE nobody else can
         # take these ids, and AUTOINCREMENT's own table never falls back, even after the newest row is deleted.
-        last = connection.execute(NEWEST_ID, {"name": table.name}).scalar() or 0
-        ids = list(range(last + 1, last + 1 + len(rows)))
-        with_ids = [{"id": id, **row} for id, row in zip(ids, rows, strict=True)]
-        self._many(connection, _insert_each(table, tuple(with_ids[0])), with_ids)
-        return ids
+        found = self.tuples(connection, NEWEST_ID, {"name": table.name})
+        first = found[0][0] + 1 if found else 1
+        ids = range(first, first + len(rows))
+        self._many(connection, _insert_each(table, ("id", *rows[0])), rows, id=ids)
+        return list(ids)
 
     def append(self, connection: Connection, table: Table, rows: Rows, now: datetime) -> list[int]:
         return self.insert(connection, table, rows)
@@ -91,22 +94,26 @@ class Sqlite:
         self._many(connection, _insert_each(table, tuple(rows[0])), rows)
 
     def update(self, connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Any]) -> None:
-        values = [{f"new_{name}": getattr(row, name) for name in ("id", *names)} for row in rows]
-        self._many(connection, _update_each(table, names), values)
+        values = {f"new_{name}": [getattr(row, name) for row in rows] for name in ("id", *names)}
+        self._many(connection, _update_each(table, names), (), **values)
 
-    def _many(self, connection: Connection, statement: Insert | Update, rows: Rows) -> None:
+    def _many(self, connection: Connection, statement: Insert | Update, rows: Rows, **given: Sequence[Any]) -> None:
         prepared = self._prepared(connection, statement)
-        connection.exec_driver_sql(prepared.text, [tuple(prepared.values(row)) for row in rows])
+        self._driven(connection, "executemany", prepared.text, prepared.lines(rows, given))
 
     def tuples(
         self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
         prepared = self._prepared(connection, statement)
+        return prepared.rows(self._driven(connection, "execute", prepared.text, prepared.values(values)))
+
+    def _driven(self, connection: Connection, how: str, text: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """The rows that the driver itself gives; what it refuses, in SQLAlchemy's words."""
         driven: Any = connection.connection.driver_connection
         try:
-            return prepared.rows(driven.execute(prepared.text, prepared.values(values)).fetchall())
+            return getattr(driven, how)(text, values).fetchall()  # type: ignore[no-any-return]
         except driven.Error as problem:
-            raise DBAPIError.instance(prepared.text, None, problem, driven.Error, hide_parameters=True) from problem
+            raise DBAPIError.instance(text, None, problem, driven.Error, hide_parameters=True) from problem
 
     def ids_go_on_after(self, connection: Connection, table: Table, id: int) -> None:
         connection.execute(FIRST_ID, {"name": table.name})
@@ -248,7 +255,8 @@ def _update_each(table: Table, names: tuple[str, ...]) -> Update:
     return update(table).where(table.c.id == bindparam("new_id")).values(values)
 
 
-NEWEST_ID = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+SEQUENCE = table("sqlite_sequence", column("name", Text), column("seq", Integer))
+NEWEST_ID = select(SEQUENCE.c.seq).where(SEQUENCE.c.name == bindparam("name"))
 # The row of a table that never had one is not there yet.
 FIRST_ID = text(
     "INSERT INTO sqlite_sequence (name, seq) "

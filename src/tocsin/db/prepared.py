@@ -33,6 +33,14 @@ class Prepared:
         found = {**self._usual, **given} if self._usual else given
         return [found[name] if made is None else made(found[name]) for name, made in self._takes]
 
+    def lines(self, rows: Sequence[Mapping[str, Any]], given: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """The same for many rows, `given` beside them by column: column by column, which takes half as long."""
+        columns: list[Sequence[Any]] = []
+        for name, made in self._takes:
+            column = given[name] if name in given else [row[name] for row in rows]
+            columns.append(column if made is None else [made(value) for value in column])
+        return list(zip(*columns, strict=True))
+
     def rows(self, found: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
         """What the driver gave, as Python values."""
         if not self._gives:

@@ -5,18 +5,17 @@ Neither can commit: the batcher does, when every wish of the batch is decided. N
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
 from sqlalchemy import Connection, Executable, Select, Table
 
 from tocsin.db.dialect import Dialect
 from tocsin.kit.errors import Problem, Unavailable
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True):
     """Who did it. `id` is None for the key that the environment gave and for the clock."""
 
     type: Literal["key", "person", "integration", "channel", "clock"]
@@ -26,8 +25,7 @@ class Actor:
 CLOCK = Actor("clock", None)
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(msgspec.Struct, frozen=True):
     """One thing that happened, as an action tells it; it becomes one entry of the timeline.
 
     `changes` maps a field to `[before, after]`; `refs` names other rows by id. Neither holds free text or
@@ -37,8 +35,8 @@ class Happening:
     kind: str
     actor: Actor
     incident_id: int | None = None
-    changes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    refs: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[str, Sequence[Any]] = {}
+    refs: Mapping[str, int] = {}
     request_id: str | None = None
 
 
