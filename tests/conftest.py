@@ -18,6 +18,15 @@ from tests.world import World
 from tocsin import app
 from tocsin.kit import limits, logs
 
+HERE = Path(__file__).parent
+# As workers share them out: what takes longest first, or else one would be left with it when the others have ended.
+BY_TIME = ("faults", "web", "house", "original", "dialects", "spec", "rules")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: BY_TIME.index(item.path.relative_to(HERE).parts[0]))
+
 
 @pytest.fixture(scope="session")
 def tape() -> Iterator[Tape]:

@@ -7,8 +7,9 @@ SQLAlchemy writes the text, once; running it through SQLAlchemy each time takes 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Select, TextualSelect, Update
+from sqlalchemy import ARRAY, Connection, Insert, Select, TextualSelect, Update
 from sqlalchemy import Dialect as Engines
+from sqlalchemy.types import TypeEngine
 
 MOST_KNOWN = 512
 
@@ -21,9 +22,7 @@ class Prepared:
     def __init__(self, statement: Statement, engine: Engines) -> None:
         compiled: Any = statement.compile(dialect=engine)
         self.text = str(compiled)
-        into = {
-            name: bind.type.dialect_impl(engine).bind_processor(engine) for bind, name in compiled.bind_names.items()
-        }
+        into = {name: _maker(bind.type, engine) for bind, name in compiled.bind_names.items()}
         self._takes = [(name, into[name]) for name in compiled.positiontup]
         self._usual: Mapping[str, Any] = {name: value for name, value in compiled.params.items() if value is not None}
         self._gives = _changed_on_the_way(statement, engine)
@@ -50,6 +49,14 @@ class Prepared:
             for place, make in self._gives:
                 row[place] = make(row[place])
         return made
+
+
+def _maker(kind: TypeEngine[Any], engine: Engines) -> Callable[[Any], Any] | None:
+    """What makes a value the driver's; None where it goes as it is."""
+    made: Any = kind.dialect_impl(engine)
+    if isinstance(made, ARRAY) and made.item_type.dialect_impl(engine).bind_processor(engine) is None:
+        return None  # SQLAlchemy would look at each of the array's values
+    return made.bind_processor(engine)  # type: ignore[no-any-return]
 
 
 class Preparing:

@@ -98,6 +98,7 @@ def _by_owner(troubles: Sequence[Trouble]) -> dict[str, list[str]]:
 STILL_ACTIVE = text("incident.dedup_key IS NOT NULL AND incident.status NOT IN ('resolved', 'closed')")
 THEIRS = incident.c.dedup_owner == bindparam("owner")
 EDITED = select(former_description.c.incident_id).where(among(former_description.c.incident_id, "ids"))
+# Every batch of reports asks it.
 ACTIVE_TROUBLES = (
     WITH_PARTNER.where(THEIRS, among(incident.c.dedup_key, "keys"), STILL_ACTIVE)
     .order_by(incident.c.id)
