@@ -11,11 +11,9 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Insert,
-    Integer,
     Select,
     Table,
     TableValuedAlias,
-    Text,
     Update,
     bindparam,
     column,
@@ -255,7 +253,7 @@ def _update_each(table: Table, names: tuple[str, ...]) -> Update:
     return update(table).where(table.c.id == bindparam("new_id")).values(values)
 
 
-SEQUENCE = table("sqlite_sequence", column("name", Text), column("seq", Integer))
+SEQUENCE = table("sqlite_sequence", column("name"), column("seq"))
 NEWEST_ID = select(SEQUENCE.c.seq).where(SEQUENCE.c.name == bindparam("name"))
 # The row of a table that never had one is not there yet.
 FIRST_ID = text(

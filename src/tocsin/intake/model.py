@@ -172,7 +172,7 @@ def new_key() -> str:
 
 def tidy(text: str | None) -> str | None:
     """Text that every database takes: NUL and half surrogates become U+FFFD."""
-    if text is None or (text.isascii() and "\0" not in text):  # nearly every one; the pattern takes four times as long
+    if text is None or (text.isascii() and "\0" not in text):  # most text; the pattern takes four times as long
         return text
     return ODD.sub("\ufffd", text)
 
@@ -242,11 +242,11 @@ def _good_changes(relabel: Mapping[str, str | None]) -> dict[str, str | None]:
 
 def good_label(name: str, value: str) -> tuple[str, str]:
     """A label that every store takes: both cut to whole characters within their bytes."""
-    name, value = tidy(name) or "", tidy(value) or ""
-    if (len(name) + len(value)) * WIDEST <= LONGEST_LABEL_NAME:
+    both = name + value
+    if len(both) <= LONGEST_LABEL_NAME and both.isascii() and "\0" not in both:
         return name, value
-    short = cut_bytes(name, LONGEST_LABEL_NAME)
-    return short, cut_bytes(value, LONGEST_LABEL - len(short.encode()))
+    short = cut_bytes(tidy(name) or "", LONGEST_LABEL_NAME)
+    return short, cut_bytes(tidy(value) or "", LONGEST_LABEL - len(short.encode()))
 
 
 def cut_bytes(text: str, most: int) -> str:
