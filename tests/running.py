@@ -14,6 +14,7 @@ from tests.stage import BEGINNING
 from tocsin.access.actions import note_use
 from tocsin.access.call import Service
 from tocsin.app import create_app
+from tocsin.cli import serve
 from tocsin.cli.protocol import with_deadline
 from tocsin.db.batcher import Batcher
 from tocsin.db.engine import try_to_write
@@ -71,7 +72,7 @@ class Server:
             timeout_keep_alive=75,
         )  # fmt: skip
         config.load()
-        self._uvicorn = uvicorn.Server(config)
+        self._uvicorn = serve.Server(config)
         self._uvicorn.lifespan = config.lifespan_class(config)
 
     @property

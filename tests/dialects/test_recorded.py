@@ -5,12 +5,12 @@
 """
 
 import json
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+from msgspec.structs import asdict
 
 from tocsin.intake.dialect import NotUnderstood, Received
 from tocsin.intake.dialects import DIALECTS
@@ -55,8 +55,7 @@ def said_by(dialect: str, rules: Rules, request: Received) -> list[Said]:
 
 def _plain(said: Said) -> dict[str, Any]:
     """Without the raw payload, and without what it does not say."""
-    told = {each.name: getattr(said, each.name) for each in fields(Said) if each.name != "raw"}
-    return {name: value for name, value in told.items() if value not in (None, {})}
+    return {name: value for name, value in asdict(said).items() if name != "raw" and value not in (None, {})}
 
 
 @pytest.mark.parametrize("file", RECORDED, ids=lambda file: f"{file.parent.name}-{file.stem}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -114,9 +115,12 @@ def _message(client: socket.socket) -> bytes:
     return head + _exactly(client, int.from_bytes(head[1:]) - 4)
 
 
+COMMIT = re.compile(rb"\bCOMMIT\b", re.IGNORECASE)  # and not `READ COMMITTED`
+
+
 def _is_commit(message: bytes) -> bool:
     """By a simple query, or parsed as a statement."""
-    return message[:1] in (b"Q", b"P") and b"COMMIT" in message[5:40].upper()
+    return message[:1] in (b"Q", b"P") and COMMIT.search(message[5:40]) is not None
 
 
 def _exactly(line: socket.socket, size: int) -> bytes:

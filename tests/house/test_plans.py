@@ -8,8 +8,10 @@ import pytest
 from sqlalchemy.dialects import sqlite
 
 from tocsin import start
+from tocsin.db import once
+from tocsin.db.sqlite import make_engine
 from tocsin.delivery import store as outbox
-from tocsin.incidents import store
+from tocsin.incidents import store, troubles
 from tocsin.settings import Settings
 
 SHAPES = {
@@ -48,3 +50,25 @@ def test_what_is_due_is_looked_for_along_the_index_of_a_channel(statement: Any, 
         steps = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}", [1] * query.count("?"))]
     assert any("ix_notification_due (channel_id=? AND follows=? AND due_at<?)" in step for step in steps)
     assert not any("TEMP B-TREE" in step for step in steps)
+
+
+LISTS = {
+    "incidents": (store.HELD, "incident USING INTEGER PRIMARY KEY (rowid=?)"),
+    "troubles": (troubles.ACTIVE_TROUBLES, "uq_incident_trouble (dedup_owner=? AND dedup_key=?)"),
+    "kept answers": (once.KEPT, "kept_answer USING INDEX sqlite_autoindex_kept_answer_1 (scope=?)"),
+    "messages": (outbox.LEASED, "notification USING INTEGER PRIMARY KEY (rowid=?)"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_each_of_a_list_is_looked_for_along_an_index(name: str, tmp_path: Path) -> None:
+    statement, index = LISTS[name]
+    settings = Settings.model_validate({"TOCSIN_DATA_DIR": tmp_path})
+    start.prepare(settings).release()
+    engine = make_engine(settings.sqlite_file, "ro")
+    with engine.connect() as connection:
+        query = str(statement.compile(dialect=engine.dialect))
+        values = tuple(1 for _ in range(query.count("?")))
+        steps = [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", values)]
+    engine.dispose()
+    assert any(f"SEARCH {index}" in step or f"SEARCH incident USING INDEX {index}" in step for step in steps), steps

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tocsin.kit.bodies import Shape, strictly
+from tocsin.kit.bodies import DEEPEST, Shape, deeper, strictly
 from tocsin.kit.errors import Invalid, Malformed
 
 
@@ -70,6 +70,48 @@ def test_a_name_twice_is_refused_wherever_it_stands(value: Any) -> None:
     ):
         with pytest.raises(Invalid):
             SHAPE.read(raw.encode())
+
+
+odd_texts = st.builds("".join, st.tuples(texts, st.sampled_from("\0\ud800\udbff\udc00\udfff"), texts))
+steps = st.lists(st.sampled_from(["below", "beside", "name"]), max_size=8)
+
+
+def buried(text: str, way: list[str], inner: Any) -> Any:
+    """A text somewhere in a body, as a value or a name, as deep as the way is long."""
+    value: Any = text
+    for step in way:
+        value = {"below": {"a": "x", "b": value}, "beside": [inner, value], "name": {text: value}}[step]
+    return value
+
+
+@given(odd_texts, steps, values)
+@example("\ud83d", ["name"], "\ud83d\udd25")
+def test_odd_text_is_refused_wherever_it_is_hidden(text: str, way: list[str], inner: Any) -> None:
+    raw = json.dumps(buried(text, way, inner))
+    for spelled in (raw, raw.replace("\\ud", "\\uD").replace("\\u0000", "\\u0000\\u0041")):
+        with pytest.raises(Invalid) as problem:
+            strictly(spelled.encode())
+        assert problem.value.detail.endswith(("holds half of a surrogate pair", "holds a NUL character (\\u0000)"))
+    for unescaped in (raw, json.dumps(buried(text, way, inner), ensure_ascii=False)):
+        with pytest.raises((Malformed, Invalid)):  # in the body's own bytes it is no UTF-8, or no JSON
+            strictly(unescaped.encode("utf-8", "surrogatepass"))
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\ud800", "\\\\u0000", "u0000", "\ud83d\udd25", "\ufffd"])
+def test_text_that_only_looks_odd_is_taken(text: str) -> None:
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16")
+    assert strictly(json.dumps([{text: text}]).encode()) == [{text: text}]
+
+
+@pytest.mark.parametrize(("before", "after"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"a":', b"}]")])
+def test_how_deep_a_body_may_go(before: bytes, after: bytes) -> None:
+    levels = DEEPEST // len(after)
+    within = before * levels + b"1" + after * levels
+    assert deeper(strictly(within), DEEPEST - 1)
+    with pytest.raises(Invalid, match="nested too deeply"):
+        strictly(before * (levels + 1) + b"1" + after * (levels + 1))
+    with pytest.raises(Invalid, match="nested too deeply"):
+        strictly(b"[1," + within + b"]")
 
 
 # the body, and what is named

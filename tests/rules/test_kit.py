@@ -1,6 +1,7 @@
 """The kit's rules: time, ids, pages, limits."""
 
 import re
+import uuid
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -56,6 +57,14 @@ def test_times_that_are_understood(text: str, at: datetime) -> None:
 def test_times_that_are_none(text: str) -> None:
     with pytest.raises(ValueError):
         clock.parsed(text)
+
+
+def test_a_uuid_is_one_in_form_and_every_time_another() -> None:
+    made = [ids.uuid() for _ in range(1000)]
+    assert len(set(made)) == len(made)
+    assert all(str(uuid.UUID(each)) == each for each in made)
+    assert {(uuid.UUID(each).version, uuid.UUID(each).variant) for each in made} == {(4, uuid.RFC_4122)}
+    assert {each[19] for each in made} == set("89ab")
 
 
 def test_a_time_without_a_value_has_no_words() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.people import Answer
+from tests.senders import Generic
 from tests.world import World
 
 MIB = 1024 * 1024
@@ -101,6 +102,19 @@ def test_an_address_that_tries_too_often_without_a_good_key_is_429(world: World)
     assert world.ada.lists().status == 200, "who has a good key must not suffer from a neighbour"
     world.clock.forward(seconds=1)
     assert world.stranger.lists().status == 401
+
+
+def test_who_was_just_given_a_key_is_no_stranger(world: World) -> None:
+    world.restarts(address_rate_limit=1)
+    admin = world.admin
+    made = admin.post("/api/keys", {"name": "new", "role": "operator"}).json
+    machine = Generic(admin)
+    rotated = admin.post(f"/api/integrations/{machine.id}/rotate", {"overlap_seconds": 60}).json
+    assert [world.stranger.lists().status for _ in range(2)] == [401, 429]
+    assert admin.with_key(made["secret"]).lists().status == 200
+    assert machine.says({"id": 1, "title": "t"}).status == 200
+    machine.key = rotated["key"]
+    assert machine.says({"id": 1, "title": "t"}).status == 200
 
 
 def test_pages_and_probes_need_no_key_and_have_no_limit(world: World) -> None:

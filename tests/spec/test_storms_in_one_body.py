@@ -70,9 +70,9 @@ def test_a_large_body_is_read_beside_the_loop(world: World, monkeypatch: pytest.
     seen: dict[bool, str] = {}
     usual = reading.parsed
 
-    def parsed(body: bytes) -> Any:
-        seen[len(body) > 300_000] = threading.current_thread().name
-        return usual(body)
+    def parsed(request: Received) -> Any:
+        seen[len(request.body) > 300_000] = threading.current_thread().name
+        return usual(request)
 
     monkeypatch.setattr(reading, "parsed", parsed)
     machine = world.generic

@@ -1,5 +1,6 @@
 """How keys and partners are said: `/api/keys`, `/api/partners`. For admins only."""
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
 
@@ -111,7 +112,10 @@ async def create_key(call: Call) -> Answer:
     """Make a key. Its secret is in this answer and nowhere else; a partner that is not there yet is made."""
     draft: KeyDraft = call.content
     wish = actions.CreateKey(draft.name, draft.role, draft.partner, new_secret(), call.actor, call.request_id)
-    return await call.write(actions.create_key, [wish], lambda results: _new_key(the_only(results), 201))
+    answer = await call.write(actions.create_key, [wish], lambda results: _new_key(the_only(results), 201))
+    with suppress(errors.Problem):  # the secret is in this answer and nowhere else
+        await call.service.directory.refresh()
+    return answer
 
 
 @routes.add("GET", "/api/keys", may="keys:manage", gives=KeyList)

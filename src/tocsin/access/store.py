@@ -93,7 +93,7 @@ def forget_sessions(tx: Writer) -> None:
 
 def raise_version(tx: Writer) -> None:
     """Makes every process look at the keys again within a second."""
-    if tx.row(tx.locked(VERSION, key_version)) is None:
+    if tx.row(VERSION.with_for_update()) is None:
         tx.run(insert(key_version), {"id": 1, "version": 1})
     else:
         tx.run(update(key_version).values(version=key_version.c.version + 1))

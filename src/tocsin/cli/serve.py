@@ -3,12 +3,14 @@
 The parent binds the port, prepares the database and holds the data directory; workers only serve.
 """
 
+import asyncio
 import os
 import signal
 import socket
 import sys
 import tempfile
 from types import FrameType
+from typing import Any, cast
 
 import typer
 import uvicorn
@@ -16,6 +18,7 @@ import uvicorn
 from tocsin import settings as chosen
 from tocsin import start
 from tocsin.cli import banner, notify
+from tocsin.cli.door import Door
 from tocsin.cli.protocol import with_deadline
 from tocsin.cli.workers import Workers, handed_over
 from tocsin.settings import Settings
@@ -73,8 +76,14 @@ class Server(uvicorn.Server):
     """Uvicorn's server, which tells systemd of the beginning, and the app at once of the end: `/readyz` goes first."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        await super().startup([])
+        doors: Any = [Door(listener, self._protocol) for listener in sockets or []]
+        self.servers = doors
         notify.ready()
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: Any = self.config.http_protocol_class
+        return cast("asyncio.Protocol", made(self.config, self.server_state, self.lifespan.state))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         service = getattr(getattr(self.config.app, "state", None), "service", None)

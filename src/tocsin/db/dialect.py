@@ -1,6 +1,5 @@
 """What differs between the two engines, in one file. Everything else is the same SQL."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -12,25 +11,25 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Insert,
-    Integer,
     Select,
     Table,
     TableValuedAlias,
-    Text,
     Update,
     bindparam,
+    column,
     func,
     insert,
     select,
+    table,
     text,
+    true,
     update,
 )
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import await_only
 
-from tocsin.db.prepared import Preparing
+from tocsin.db.prepared import Preparing, Statement
 from tocsin.db.schema import Moment
 
 # Any number will do, so long as nobody else in the same database uses it: the bytes of "tocsin".
@@ -45,16 +44,15 @@ class Dialect(Protocol):
     """What a transaction needs to know of its engine."""
 
     name: str
-    locks_rows: bool
     order_names_index: bool  # whether a list must name its index through its order: see `incidents/store.py`
-
-    def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]: ...
 
     def tuples(
         self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]: ...
 
     def insert(self, connection: Connection, table: Table, rows: Rows) -> list[int]: ...
+
+    def append(self, connection: Connection, table: Table, rows: Rows, now: datetime) -> list[int]: ...
 
     def add(self, connection: Connection, table: Table, rows: Rows) -> None: ...
 
@@ -73,47 +71,47 @@ class Sqlite:
     """One writer at a time: `BEGIN IMMEDIATE` is every lock there is."""
 
     name = "sqlite"
-    locks_rows = False
     order_names_index = False
 
     def __init__(self) -> None:
         self._prepared = Preparing()
 
-    def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-        if not isinstance(column.type, Integer):
-            return column.in_(values)
-        each = func.json_each(bindparam(None, json.dumps(list(values)))).table_valued("value")
-        return column.in_(select(each.c.value))
-
     def insert(self, connection: Connection, table: Table, rows: Rows) -> list[int]:
         # `insert … returning` would become one INSERT per row here. Inside BEGIN IMMEDIATE nobody else can
         # take these ids, and AUTOINCREMENT's own table never falls back, even after the newest row is deleted.
-        last = connection.execute(NEWEST_ID, {"name": table.name}).scalar() or 0
-        ids = list(range(last + 1, last + 1 + len(rows)))
-        with_ids = [{"id": id, **row} for id, row in zip(ids, rows, strict=True)]
-        self._many(connection, _insert_each(table, tuple(with_ids[0])), with_ids)
-        return ids
+        found = self.tuples(connection, NEWEST_ID, {"name": table.name})
+        first = found[0][0] + 1 if found else 1
+        ids = range(first, first + len(rows))
+        self._many(connection, _insert_each(table, ("id", *rows[0])), rows, id=ids)
+        return list(ids)
+
+    def append(self, connection: Connection, table: Table, rows: Rows, now: datetime) -> list[int]:
+        return self.insert(connection, table, rows)
 
     def add(self, connection: Connection, table: Table, rows: Rows) -> None:
         self._many(connection, _insert_each(table, tuple(rows[0])), rows)
 
     def update(self, connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Any]) -> None:
-        values = [{f"new_{name}": getattr(row, name) for name in ("id", *names)} for row in rows]
-        self._many(connection, _update_each(table, names), values)
+        values = {f"new_{name}": [getattr(row, name) for row in rows] for name in ("id", *names)}
+        self._many(connection, _update_each(table, names), (), **values)
 
-    def _many(self, connection: Connection, statement: Insert | Update, rows: Rows) -> None:
+    def _many(self, connection: Connection, statement: Insert | Update, rows: Rows, **given: Sequence[Any]) -> None:
         prepared = self._prepared(connection, statement)
-        connection.exec_driver_sql(prepared.text, [tuple(prepared.values(row)) for row in rows])
+        self._driven(connection, "executemany", prepared.text, prepared.lines(rows, given))
 
     def tuples(
         self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
         prepared = self._prepared(connection, statement)
+        return prepared.rows(self._driven(connection, "execute", prepared.text, prepared.values(values)))
+
+    def _driven(self, connection: Connection, how: str, text: str, values: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """The rows that the driver itself gives; what it refuses, in SQLAlchemy's words."""
         driven: Any = connection.connection.driver_connection
         try:
-            return prepared.rows(driven.execute(prepared.text, prepared.values(values)).fetchall())
+            return getattr(driven, how)(text, values).fetchall()  # type: ignore[no-any-return]
         except driven.Error as problem:
-            raise DBAPIError.instance(prepared.text, None, problem, driven.Error, hide_parameters=True) from problem
+            raise DBAPIError.instance(text, None, problem, driven.Error, hide_parameters=True) from problem
 
     def ids_go_on_after(self, connection: Connection, table: Table, id: int) -> None:
         connection.execute(FIRST_ID, {"name": table.name})
@@ -135,7 +133,6 @@ class Postgres:
     """Many writers: rows are locked in id order, and the log has a lock of its own."""
 
     name = "postgresql"
-    locks_rows = True
     order_names_index = True
 
     def __init__(self, writer: str, *, pooled: bool = False) -> None:
@@ -144,42 +141,50 @@ class Postgres:
         self.pooled = pooled
         self._prepared = Preparing()
 
-    def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-        return column == func.any(bindparam(None, list(values), type_=ARRAY(column.type)))
-
     def tuples(
         self, connection: Connection, statement: Select[Any], values: Mapping[str, Any]
     ) -> Sequence[Sequence[Any]]:
         if self.pooled:  # a statement and its use must share a transaction there, which SQLAlchemy begins
             return connection.execute(statement, values).all()
+        return self._run(connection, statement, values)
+
+    def insert(self, connection: Connection, table: Table, rows: Rows) -> list[int]:
+        names = tuple(rows[0])
+        return _ids(self._run(connection, _insert_for_ids(table, names), _as_arrays(names, rows)))
+
+    def append(self, connection: Connection, table: Table, rows: Rows, now: datetime) -> list[int]:
+        # Lock, mark and entries in one: each statement of its own is a way there and back.
+        names = tuple(rows[0])
+        values = _as_arrays(names, rows) | self._mark(now)
+        return _ids(self._run(connection, _append_arrays(table, names), values))
+
+    def add(self, connection: Connection, table: Table, rows: Rows) -> None:
+        names = tuple(rows[0])
+        self._run(connection, _insert_arrays(table, names), _as_arrays(names, rows))
+
+    def update(self, connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Any]) -> None:
+        values = {f"each_{name}": [getattr(row, name) for row in rows] for name in ("id", *names)}
+        self._run(connection, _update_arrays(table, names), values)
+
+    def _run(self, connection: Connection, statement: Statement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         prepared = self._prepared(connection, statement)
         driven: Any = connection.connection.driver_connection
         found = await_only(driven.fetch(prepared.text, *prepared.values(values)))
         return prepared.rows([tuple(record) for record in found])
 
-    def insert(self, connection: Connection, table: Table, rows: Rows) -> list[int]:
-        names = tuple(rows[0])
-        statement = _insert_arrays(table, names).returning(table.c.id)
-        # The ids were given out in the order of the arrays.
-        return sorted(connection.execute(statement, _as_arrays(names, rows)).scalars())
-
-    def add(self, connection: Connection, table: Table, rows: Rows) -> None:
-        names = tuple(rows[0])
-        connection.execute(_insert_arrays(table, names), _as_arrays(names, rows))
-
-    def update(self, connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Any]) -> None:
-        values = {f"each_{name}": [getattr(row, name) for row in rows] for name in ("id", *names)}
-        connection.execute(_update_arrays(table, names), values)
-
     def ids_go_on_after(self, connection: Connection, table: Table, id: int) -> None:
         connection.execute(NEXT_OF_SEQUENCE, {"name": table.name, "id": id})
 
     def hold_log(self, connection: Connection, now: datetime) -> None:
-        # Entry ids are given out before the commit. Held from here to the commit, this makes the order of
-        # ids the order of commits, so a reader that follows by id never skips one.
-        # The mark that this batch was here goes along: that saves a round trip.
-        mark = {"lock": LOG_LOCK, "writer": self.writer, "batch": self.batch, "now": now}
-        connection.execute(HOLD_AND_MARK, mark)
+        self._run(connection, HOLD_AND_MARK, self._mark(now))
+
+    def _mark(self, now: datetime) -> dict[str, Any]:
+        """That this batch was here, and the log's lock.
+
+        Entry ids are given out before the commit. Held from here to the commit, the lock makes the order of ids the
+        order of commits, so a reader that follows by id never skips one.
+        """
+        return {"lock": LOG_LOCK, "writer": self.writer, "batch": self.batch, "now": now}
 
     def hold_migration(self, connection: Connection) -> None:
         connection.execute(HOLD, {"lock": MIGRATION_LOCK})
@@ -213,6 +218,24 @@ def _insert_arrays(table: Table, names: tuple[str, ...]) -> Insert:
     return insert(table).from_select(names, select(*(given.c[name] for name in names)).order_by(given.c.place))
 
 
+@lru_cache(maxsize=64)
+def _insert_for_ids(table: Table, names: tuple[str, ...]) -> Insert:
+    return _insert_arrays(table, names).returning(table.c.id)
+
+
+@lru_cache(maxsize=4)
+def _append_arrays(table: Table, names: tuple[str, ...]) -> Insert:
+    given, marked = _arrays(table, names), HOLD_AND_MARK.cte("marked")
+    # Joined to the mark, so that no id is given out before the lock is had.
+    rows = select(*(given.c[name] for name in names)).select_from(given.join(marked, true())).order_by(given.c.place)
+    return insert(table).from_select(names, rows).add_cte(marked).returning(table.c.id)
+
+
+def _ids(found: Sequence[Sequence[Any]]) -> list[int]:
+    """They were given out in the order of the arrays."""
+    return sorted(id for (id,) in found)
+
+
 @lru_cache(maxsize=16)
 def _update_arrays(table: Table, names: tuple[str, ...]) -> Update:
     given = _arrays(table, ("id", *names))
@@ -230,7 +253,8 @@ def _update_each(table: Table, names: tuple[str, ...]) -> Update:
     return update(table).where(table.c.id == bindparam("new_id")).values(values)
 
 
-NEWEST_ID = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+SEQUENCE = table("sqlite_sequence", column("name"), column("seq"))
+NEWEST_ID = select(SEQUENCE.c.seq).where(SEQUENCE.c.name == bindparam("name"))
 # The row of a table that never had one is not there yet.
 FIRST_ID = text(
     "INSERT INTO sqlite_sequence (name, seq) "
@@ -243,13 +267,13 @@ NEXT_OF_SEQUENCE = text(
     "WHERE coalesce(pg_sequence_last_value(s.name), 0) < :id"
 ).bindparams(bindparam("id", type_=BigInteger))
 HOLD = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(bindparam("lock", type_=BigInteger))
-HOLD_AND_MARK = text(
-    "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(:lock))"
-    " INSERT INTO last_batch (writer, batch, at) SELECT :writer, :batch, :now FROM held"
-    " ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at"
-).bindparams(
-    bindparam("lock", type_=BigInteger),
-    bindparam("writer", type_=Text),
-    bindparam("batch", type_=BigInteger),
-    bindparam("now", type_=TIMESTAMP(timezone=True)),
+HOLD_AND_MARK = (
+    text(
+        "WITH held AS MATERIALIZED (SELECT pg_advisory_xact_lock(:lock))"
+        " INSERT INTO last_batch (writer, batch, at)"
+        " SELECT CAST(:writer AS text), CAST(:batch AS bigint), CAST(:now AS timestamptz) FROM held"
+        " ON CONFLICT (writer) DO UPDATE SET batch = excluded.batch, at = excluded.at RETURNING writer"
+    )
+    .bindparams(bindparam("lock", type_=BigInteger))
+    .columns(column("writer"))
 )

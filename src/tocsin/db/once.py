@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, select
 
+from tocsin.db.among import among
 from tocsin.db.schema import kept_answer
 from tocsin.db.transaction import Writer
 from tocsin.kit.errors import KeyReused
@@ -48,14 +49,14 @@ def kept(tx: Writer, asked: Sequence[Once]) -> dict[bytes, Kept | KeyReused]:
     by_scope = {once.scope: once for once in asked}
     oldest = tx.now - KEPT_FOR
     found: dict[bytes, Kept | KeyReused] = {}
-    for row in tx.rows(select(kept_answer).where(tx.any_of(kept_answer.c.scope, list(by_scope)))):
-        if row.created_at <= oldest:
+    for scope, fingerprint, created_at, status, body, location, etag in tx.tuples(KEPT, {"scopes": list(by_scope)}):
+        if created_at <= oldest:
             # The loop that forgets has not come by yet; the key is free again.
-            tx.run(FORGET_ONE, {"gone": row.scope})
-        elif row.fingerprint != by_scope[row.scope].fingerprint:
-            found[row.scope] = KeyReused()
+            tx.run(FORGET_ONE, {"gone": scope})
+        elif fingerprint != by_scope[scope].fingerprint:
+            found[scope] = KeyReused()
         else:
-            found[row.scope] = Kept(row.status, row.body, row.location, row.etag, replayed=True)
+            found[scope] = Kept(status, body, location, etag, replayed=True)
     return found
 
 
@@ -92,5 +93,14 @@ def _forget_before(tx: Writer, before: datetime) -> int:
     return len(old)
 
 
+KEPT = select(
+    kept_answer.c.scope,
+    kept_answer.c.fingerprint,
+    kept_answer.c.created_at,
+    kept_answer.c.status,
+    kept_answer.c.body,
+    kept_answer.c.location,
+    kept_answer.c.etag,
+).where(among(kept_answer.c.scope, "scopes"))
 OLD = select(kept_answer.c.scope).where(kept_answer.c.created_at <= bindparam("before")).limit(FORGOTTEN_AT_ONCE)
 FORGET_ONE = delete(kept_answer).where(kept_answer.c.scope == bindparam("gone"))

@@ -52,8 +52,12 @@ TROUBLE = (
     OSError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # of a connection that the server has just ended
     asyncpg.TargetServerAttributeNotMatched,
 )
+
+# What is said of a connection that cannot be used any more.
+GONE = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class _Again(Exception):
@@ -75,7 +79,8 @@ class PostgresStorage:
         self._log = log
         pooled = settings.database_pooler
         self.dialect = Postgres(secrets.token_hex(8), pooled=pooled)
-        self._writing = make_engine(settings, pool_size=1, max_overflow=1)
+        self._beginning = beginning(settings)
+        self._writing = make_engine(settings, pool_size=1, max_overflow=1, **AUTOCOMMIT)
         # Behind a pooler a prepared statement and its use must share a transaction.
         self._reading = make_engine(settings, pool_size=READERS, max_overflow=0, **({} if pooled else AUTOCOMMIT))
 
@@ -99,18 +104,32 @@ class PostgresStorage:
     async def _attempt(self, work: Callable[[Writer], T]) -> T:
         self.dialect.batch += 1
         try:
-            async with line(self._writing, self._patience * 3) as connection:
+            async with self._begun(self._patience * 3) as connection:
                 wrote, done = await connection.run_sync(self._perform, work)
-                if not wrote:
-                    return done
-                await self._commit(connection)
+                if wrote:
+                    await self._commit(connection)
                 return done
         except TROUBLE as problem:
             raise _said(problem) from problem
 
+    @asynccontextmanager
+    async def _begun(self, patience: float) -> AsyncIterator[AsyncConnection]:
+        """A transaction on the writing connection; what is not committed inside is rolled back."""
+        async with line(self._writing, patience) as connection:
+            driven = _driven(connection)
+            # In one go with the session's settings; SQLAlchemy would say each by itself, each there and back.
+            await driven.execute(self._beginning)
+            try:
+                yield connection
+            finally:
+                if not driven.is_closed() and driven.is_in_transaction():
+                    await driven.execute("ROLLBACK")
+
     async def _commit(self, connection: AsyncConnection) -> None:
         try:
-            await connection.commit()
+            said = await _driven(connection).execute("COMMIT")
+            if said != "COMMIT":  # how the server ends a transaction in which something was refused
+                raise _Again(f"a commit that was answered with {said}", Unavailable(NOT_STORED))
         except TROUBLE as problem:
             if _code(problem) and not _broken(problem):
                 raise  # the server said no, so it is known not to be done
@@ -120,7 +139,6 @@ class PostgresStorage:
                 raise _Again("a commit that did not happen", Unavailable(NOT_STORED)) from problem
 
     def _perform(self, connection: Connection, work: Callable[[Writer], T]) -> tuple[bool, T]:
-        connection.execute(SESSION, self._limits())
         tx = Writer(connection, self.dialect, now=self._clock(), log=self._log)
         done = work(tx)
         return tx.wrote, done
@@ -132,8 +150,7 @@ class PostgresStorage:
         without it saw nothing where a row was about to be.
         """
         try:
-            async with line(self._writing, self._patience) as connection:
-                await connection.execute(SESSION, self._limits())
+            async with self._begun(self._patience) as connection:
                 await connection.execute(HOLD, {"lock": LOG_LOCK})
                 found = await connection.scalar(MARK, {"writer": self.dialect.writer})
                 return found is not None and found >= self.dialect.batch
@@ -175,14 +192,16 @@ class PostgresStorage:
         """Seconds after which a silent server counts as gone: its own time-out would have come before."""
         return self._settings.statement_timeout + 1
 
-    def _limits(self) -> dict[str, str]:
-        """Session settings as PostgreSQL reads them; `SET LOCAL`, because startup parameters break poolers."""
-        settings = self._settings
-        return {
-            "lock": f"{int(settings.lock_timeout * 1000)}ms",
-            "statement": f"{int(settings.statement_timeout * 1000)}ms",
-            "idle": f"{int(settings.idle_timeout * 1000)}ms",
-        }
+
+def beginning(settings: Settings) -> str:
+    """How a transaction begins. Its settings are `LOCAL`, because startup parameters break poolers."""
+    limits = {
+        "lock_timeout": settings.lock_timeout,
+        "statement_timeout": settings.statement_timeout,
+        "idle_in_transaction_session_timeout": settings.idle_timeout,
+    }
+    local = (f"SET LOCAL {name} = '{int(seconds * 1000)}ms'" for name, seconds in limits.items())
+    return "; ".join(("BEGIN ISOLATION LEVEL READ COMMITTED", *local))
 
 
 @asynccontextmanager
@@ -193,11 +212,10 @@ async def line(engine: AsyncEngine, patience: float) -> AsyncIterator[AsyncConne
     """
     async with engine.connect() as connection:
         assert connection.sync_connection is not None
-        driven: Any = connection.sync_connection.connection.driver_connection
-        scissors = asyncio.get_running_loop().call_later(patience, driven.terminate)
+        scissors = asyncio.get_running_loop().call_later(patience, _driven(connection).terminate)
         try:
             yield connection
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as problem:
+        except (asyncpg.PostgresError, *GONE) as problem:
             if _broken(problem):  # the driver's own word, which SQLAlchemy has not heard: nobody may get this one again
                 # Nor one that is as old: where one fell silent the others in the pool most likely did, and whoever
                 # asked again got the next of them. SQLAlchemy does just this for errors that it sees itself.
@@ -206,6 +224,12 @@ async def line(engine: AsyncEngine, patience: float) -> AsyncIterator[AsyncConne
             raise
         finally:
             scissors.cancel()
+
+
+def _driven(connection: AsyncConnection) -> Any:
+    """asyncpg's own connection."""
+    assert connection.sync_connection is not None
+    return connection.sync_connection.connection.driver_connection
 
 
 def make_engine(settings: Settings, **options: Any) -> AsyncEngine:
@@ -237,7 +261,8 @@ def make_engine(settings: Settings, **options: Any) -> AsyncEngine:
 def _said(problem: Exception) -> Exception:
     """What a failed attempt means: run it again, away, or refused."""
     code, text = _code(problem), in_a_line(problem)
-    away = code.startswith(AWAY) or code in RACES or not isinstance(problem, DBAPIError) or _broken(problem)
+    refused = isinstance(problem, DBAPIError | asyncpg.PostgresError) or _is_ours(problem)
+    away = code.startswith(AWAY) or code in RACES or not refused or _broken(problem)
     verdict = Unavailable(f"{CANNOT_WRITE}{text}.") if away else DatabaseRefused(text)
     return _Again(text, verdict) if code in AGAIN or _broken(problem) else verdict
 
@@ -254,7 +279,13 @@ def _broken(problem: BaseException) -> bool:
         return problem.connection_invalidated or _code(problem).startswith(("08", "57P"))
     if isinstance(problem, TimeoutError):
         return False
-    return isinstance(problem, OSError | asyncpg.InterfaceError) or _code(problem).startswith(("08", "57P"))
+    gone = isinstance(problem, GONE) and not _is_ours(problem)
+    return gone or _code(problem).startswith(("08", "57P"))
+
+
+def _is_ours(problem: BaseException) -> bool:
+    """A value that the driver could not even send: the same word as for a connection that cannot be used."""
+    return isinstance(problem, asyncpg.InterfaceError) and isinstance(problem, ValueError)
 
 
 def in_a_line(problem: BaseException) -> str:
@@ -264,8 +295,4 @@ def in_a_line(problem: BaseException) -> str:
 
 
 AUTOCOMMIT: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}
-SESSION = text(
-    "SELECT set_config('lock_timeout', :lock, true), set_config('statement_timeout', :statement, true),"
-    " set_config('idle_in_transaction_session_timeout', :idle, true)"
-)
 MARK = select(last_batch.c.batch).where(last_batch.c.writer == bindparam("writer"))

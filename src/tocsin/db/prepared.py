@@ -7,12 +7,13 @@ SQLAlchemy writes the text, once; running it through SQLAlchemy each time takes 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Select, Update
+from sqlalchemy import ARRAY, Connection, Insert, Select, TextualSelect, Update
 from sqlalchemy import Dialect as Engines
+from sqlalchemy.types import TypeEngine
 
 MOST_KNOWN = 512
 
-Statement = Select[Any] | Insert | Update
+Statement = Select[Any] | Insert | Update | TextualSelect
 
 
 class Prepared:
@@ -21,9 +22,7 @@ class Prepared:
     def __init__(self, statement: Statement, engine: Engines) -> None:
         compiled: Any = statement.compile(dialect=engine)
         self.text = str(compiled)
-        into = {
-            name: bind.type.dialect_impl(engine).bind_processor(engine) for bind, name in compiled.bind_names.items()
-        }
+        into = {name: _maker(bind.type, engine) for bind, name in compiled.bind_names.items()}
         self._takes = [(name, into[name]) for name in compiled.positiontup]
         self._usual: Mapping[str, Any] = {name: value for name, value in compiled.params.items() if value is not None}
         self._gives = _changed_on_the_way(statement, engine)
@@ -32,6 +31,14 @@ class Prepared:
         """What the driver wants, in its order."""
         found = {**self._usual, **given} if self._usual else given
         return [found[name] if made is None else made(found[name]) for name, made in self._takes]
+
+    def lines(self, rows: Sequence[Mapping[str, Any]], given: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """The same for many rows, `given` beside them by column: column by column, which takes half as long."""
+        columns: list[Sequence[Any]] = []
+        for name, made in self._takes:
+            column = given[name] if name in given else [row[name] for row in rows]
+            columns.append(column if made is None else [made(value) for value in column])
+        return list(zip(*columns, strict=True))
 
     def rows(self, found: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
         """What the driver gave, as Python values."""
@@ -42,6 +49,14 @@ class Prepared:
             for place, make in self._gives:
                 row[place] = make(row[place])
         return made
+
+
+def _maker(kind: TypeEngine[Any], engine: Engines) -> Callable[[Any], Any] | None:
+    """What makes a value the driver's; None where it goes as it is."""
+    made: Any = kind.dialect_impl(engine)
+    if isinstance(made, ARRAY) and made.item_type.dialect_impl(engine).bind_processor(engine) is None:
+        return None  # SQLAlchemy would look at each of the array's values
+    return made.bind_processor(engine)  # type: ignore[no-any-return]
 
 
 class Preparing:

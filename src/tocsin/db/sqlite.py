@@ -17,6 +17,7 @@ from sqlalchemy import Engine as SyncEngine
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import StaticPool
 
+from tocsin.db.among import FROM_HEX
 from tocsin.db.batcher import CANNOT_WRITE, DatabaseRefused
 from tocsin.db.dialect import Sqlite
 from tocsin.db.transaction import Log, Reader, Writer
@@ -173,6 +174,7 @@ def make_engine(file: Path, mode: str, pragmas: tuple[str, ...] = ()) -> SyncEng
             check_same_thread=False,
             cached_statements=256,
         )
+        connection.create_function(FROM_HEX, 1, bytes.fromhex, deterministic=True)
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
         return connection

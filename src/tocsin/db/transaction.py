@@ -5,19 +5,17 @@ Neither can commit: the batcher does, when every wish of the batch is decided. N
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+import msgspec
 from sqlalchemy import Connection, Executable, Select, Table
-from sqlalchemy.sql.elements import ColumnElement
 
 from tocsin.db.dialect import Dialect
 from tocsin.kit.errors import Problem, Unavailable
 
 
-@dataclass(frozen=True, slots=True)
-class Actor:
+class Actor(msgspec.Struct, frozen=True):
     """Who did it. `id` is None for the key that the environment gave and for the clock."""
 
     type: Literal["key", "person", "integration", "channel", "clock"]
@@ -27,8 +25,7 @@ class Actor:
 CLOCK = Actor("clock", None)
 
 
-@dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(msgspec.Struct, frozen=True):
     """One thing that happened, as an action tells it; it becomes one entry of the timeline.
 
     `changes` maps a field to `[before, after]`; `refs` names other rows by id. Neither holds free text or
@@ -38,8 +35,8 @@ class Happening:
     kind: str
     actor: Actor
     incident_id: int | None = None
-    changes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    refs: Mapping[str, int] = field(default_factory=dict)
+    changes: Mapping[str, Sequence[Any]] = {}
+    refs: Mapping[str, int] = {}
     request_id: str | None = None
 
 
@@ -70,10 +67,6 @@ class Reader:
         """
         return self.dialect.tuples(self._connection, statement, values)
 
-    def any_of(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-        """`column` is one of `values`, where it can be in a form whose SQL text does not grow with them."""
-        return self.dialect.any_of(column, values)
-
 
 Log = Callable[["Writer", Sequence[Happening]], object]
 
@@ -99,6 +92,11 @@ class Writer(Reader):
         self._writes(table)
         return self.dialect.insert(self._connection, table, rows)
 
+    def append(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+        """The same for the log: whoever else appends waits from here to the commit, so ids are in its order."""
+        self._writes(table)
+        return self.dialect.append(self._connection, table, rows, self.now)
+
     def add(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds rows (all with the same columns) whose ids nobody asks for, or that bring them along."""
         self._writes(table)
@@ -114,24 +112,17 @@ class Writer(Reader):
         self._writes(table)
         self.dialect.ids_go_on_after(self._connection, table, id)
 
-    def locked(self, statement: Any, of: Table, *, skip: bool = False) -> Any:
-        """The same select, its rows of one table held against other writers until this transaction ends.
-
-        `skip` leaves out what another writer holds.
-        """
-        return statement.with_for_update(of=of, skip_locked=skip) if self.dialect.locks_rows else statement
-
     def tell(self, happening: Happening) -> None:
         """The one way to tell the world: written to the timeline as the transaction's last statement."""
         self._told.append(happening)
 
     def write_log(self) -> None:
         """Hands what was told to the timeline; the batcher calls it just before the commit."""
-        if self.wrote or self._told:
-            self.dialect.hold_log(self._connection, self.now)
         if self._told:
             told, self._told = self._told, []
             self._log(self, told)
+        elif self.wrote:
+            self.dialect.hold_log(self._connection, self.now)
 
     def _writes(self, table: Any) -> None:
         self.wrote = True

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Select, and_, bindparam, case, func, literal_column, not_, or_, select, update
 
+from tocsin.db.among import among
 from tocsin.db.schema import burst, channel, delivery, incident, notification, subscription, telegram_bot
 from tocsin.db.transaction import Reader, Writer
 from tocsin.delivery.model import UNDER_WAY, Channel, Delivery, Notification, Subscription
@@ -39,7 +40,7 @@ def change_channel(tx: Writer, channel_id: int, values: Mapping[str, Any]) -> No
 
 def subscriptions(reader: Reader) -> list[Subscription]:
     """Every subscription in force, oldest first; those of removed channels are none."""
-    return [_subscription(row) for row in reader.rows(SUBSCRIPTIONS)]
+    return [_subscription(row) for row in reader.tuples(SUBSCRIPTIONS, {})]
 
 
 def one_subscription(reader: Reader, subscription_id: int) -> Subscription | None:
@@ -63,8 +64,8 @@ def end_subscriptions(tx: Writer, *, subscription_id: int | None = None, channel
 
 def facts(reader: Reader, incident_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
     """Severity and source of incidents, by id: what subscriptions ask for."""
-    statement = FACTS.where(reader.any_of(incident.c.id, sorted(set(incident_ids))))
-    return {row.id: (row.severity, row.source) for row in reader.rows(statement)}
+    rows = reader.rows(FACTS, {"ids": sorted(set(incident_ids))})
+    return {row.id: (row.severity, row.source) for row in rows}
 
 
 def bursts(reader: Reader) -> dict[tuple[int, str], datetime]:
@@ -88,31 +89,28 @@ def queue(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> list[int]:
 
 def anything_due(reader: Reader, now: datetime, full: Sequence[int] = ()) -> bool:
     """Whether a message waits to be sent by a channel that is not full."""
-    return reader.row(_channels_due(reader, full).limit(1), {"now": now}) is not None
+    return reader.row(ANY_DUE, {"now": now, "full": full}) is not None
 
 
 def hold_channels_due(tx: Writer, full: Sequence[int]) -> list[Channel]:
     """Channels that have something due and are not full; those that another process takes from are left to it."""
-    rows = tx.rows(tx.locked(_channels_due(tx, full), channel, skip=True), {"now": tx.now})
-    return [_channel(row) for row in rows]
+    return [_channel(row) for row in tx.rows(HELD_CHANNELS_DUE, {"now": tx.now, "full": full})]
 
 
 def hold_due(tx: Writer, channel_id: int, limit: int) -> list[Notification]:
     """What is due of a channel, longest first; what another process holds is left to it."""
     values = {"now": tx.now, "channel": channel_id, "limit": limit}
-    return [Notification(*row) for row in tx.rows(tx.locked(DUE, notification, skip=True), values)]
+    return [Notification(*row) for row in tx.rows(DUE, values)]
 
 
 def hold_notifications(tx: Writer, ids: Sequence[int]) -> dict[int, Notification]:
     """These notifications, held in id order against other writers."""
-    statement = NOTIFICATIONS.where(tx.any_of(notification.c.id, sorted(set(ids)))).order_by(notification.c.id)
-    return {row.id: Notification(*row) for row in tx.rows(tx.locked(statement, notification))}
+    return {row.id: Notification(*row) for row in tx.rows(HELD, {"ids": sorted(set(ids))})}
 
 
 def lease(tx: Writer, ids: Sequence[int], until: datetime) -> None:
     """These are being sent; if nothing is heard until then, somebody else sends them."""
-    statement = update(notification).where(tx.any_of(notification.c.id, ids))
-    tx.run(statement.values(state="sending", leased_until=until, attempts=notification.c.attempts + 1))
+    tx.run(LEASED, {"ids": ids, "until": until})
 
 
 def carry_all_due(tx: Writer, leader: Notification) -> None:
@@ -126,11 +124,8 @@ def carry_all_due(tx: Writer, leader: Notification) -> None:
 
 def carried(reader: Reader, leaders: Sequence[int]) -> dict[int, list[Notification]]:
     """What these messages carry beside themselves, by leader."""
-    statement = NOTIFICATIONS.where(
-        notification.c.carried_by.is_not(None), reader.any_of(notification.c.carried_by, leaders)
-    ).order_by(notification.c.id)
     found: dict[int, list[Notification]] = {}
-    for row in reader.rows(statement):
+    for row in reader.rows(CARRIED, {"leaders": leaders}):
         found.setdefault(row.carried_by, []).append(Notification(*row))
     return found
 
@@ -139,12 +134,12 @@ def settle(tx: Writer, ids: Sequence[int], values: Mapping[str, Any]) -> None:
     """New values for some notifications."""
     if not ids:
         return
-    tx.run(update(notification).where(tx.any_of(notification.c.id, ids)).values(values))
+    tx.run(THESE.values(values), {"ids": ids})
 
 
 def free(tx: Writer, ids: Sequence[int]) -> None:
     """What had to wait for these may go out."""
-    tx.run(update(notification).where(tx.any_of(notification.c.follows, ids)).values(follows=None))
+    tx.run(FREED, {"ids": ids})
 
 
 def release(tx: Writer) -> None:
@@ -168,8 +163,7 @@ def unsettled(reader: Reader, channel_id: int) -> list[Notification]:
 
 def told_before(reader: Reader, incident_ids: Sequence[int]) -> dict[tuple[int, int], tuple[int | None, bool]]:
     """By channel and incident: the last notification that is not settled, and whether it was told that there is one."""
-    statement = TOLD_BEFORE.where(reader.any_of(notification.c.incident_id, incident_ids))
-    rows = reader.rows(statement) if incident_ids else ()
+    rows = reader.rows(TOLD_BEFORE, {"incidents": incident_ids}) if incident_ids else ()
     return {(row.channel_id, row.incident_id): (row.ahead, bool(row.told)) for row in rows}
 
 
@@ -196,9 +190,8 @@ def notifications_of_channel(reader: Reader, channel_id: int, before: int | None
 
 def attempts(reader: Reader, ids: Sequence[int]) -> dict[int, list[Delivery]]:
     """Every attempt for these notifications, oldest first, by notification."""
-    statement = select(delivery).where(reader.any_of(delivery.c.notification_id, ids)).order_by(delivery.c.id)
     found: dict[int, list[Delivery]] = {}
-    for row in reader.rows(statement) if ids else ():
+    for row in reader.rows(ATTEMPTS, {"ids": ids}) if ids else ():
         found.setdefault(row.notification_id, []).append(Delivery(*row))
     return found
 
@@ -213,7 +206,7 @@ def hold_bot(tx: Writer, bot_id: int) -> Any | None:
     """How far a Telegram bot's updates are read, and by whom (`next_update`, `leased_by`, `leased_until`), held against
     other writers: of two processes that look at once both would ask.
     """
-    return tx.row(tx.locked(BOT, telegram_bot), {"bot": bot_id})
+    return tx.row(BOT, {"bot": bot_id})
 
 
 def save_bot(tx: Writer, bot_id: int, values: Mapping[str, Any], *, new: bool) -> None:
@@ -231,17 +224,13 @@ def _newest(reader: Reader, column: Any, id: int, before: int | None, limit: int
     return [Notification(*row) for row in reader.rows(statement, {"of": id})]
 
 
-def _channels_due(reader: Reader, full: Sequence[int]) -> Select[Any]:
-    return CHANNELS_DUE.where(not_(reader.any_of(channel.c.id, full)))
-
-
 def _channel(row: Any) -> Channel:
     return Channel(row.id, row.name, row.kind, json.loads(row.config), row.sealed, row.created_at, row.removed_at)
 
 
 def _subscription(row: Any) -> Subscription:
-    sources = tuple(json.loads(row.sources))
-    return Subscription(row.id, row.channel_id, row.severity, sources, row.created_at, row.removed_at)
+    id, channel_id, severity, sources, created_at, removed_at = row
+    return Subscription(id, channel_id, severity, tuple(json.loads(sources)), created_at, removed_at)
 
 
 OUTBOX = notification.name  # as `Writer.touched` names it
@@ -249,8 +238,16 @@ CHANNELS = select(channel).where(channel.c.removed_at.is_(None)).order_by(channe
 ONE_CHANNEL = select(channel).where(channel.c.id == bindparam("id"))
 SUBSCRIPTIONS = select(subscription).where(subscription.c.removed_at.is_(None)).order_by(subscription.c.id)
 ONE_SUBSCRIPTION = select(subscription).where(subscription.c.id == bindparam("id"))
-FACTS = select(incident.c.id, incident.c.severity, incident.c.source)
+FACTS = select(incident.c.id, incident.c.severity, incident.c.source).where(among(incident.c.id, "ids"))
 NOTIFICATIONS: Select[Any] = select(notification)
+HELD = NOTIFICATIONS.where(among(notification.c.id, "ids")).order_by(notification.c.id).with_for_update(of=notification)
+CARRIED = NOTIFICATIONS.where(
+    notification.c.carried_by.is_not(None), among(notification.c.carried_by, "leaders")
+).order_by(notification.c.id)
+ATTEMPTS = select(delivery).where(among(delivery.c.notification_id, "ids")).order_by(delivery.c.id)
+THESE = update(notification).where(among(notification.c.id, "ids"))
+LEASED = THESE.values(state="sending", leased_until=bindparam("until"), attempts=notification.c.attempts + 1)
+FREED = update(notification).where(among(notification.c.follows, "ids")).values(follows=None)
 # Written out and not bound: only so do both engines see that the index of open ones serves.
 OPEN = notification.c.state.in_([literal_column(f"'{state}'") for state in UNDER_WAY])
 IS_DUE = and_(
@@ -261,22 +258,30 @@ IS_DUE = and_(
 )
 # One look into the index for each channel: a dead target's backlog is not walked to find another's message.
 CHANNELS_DUE = CHANNELS.where(
-    select(notification.c.id).where(notification.c.channel_id == channel.c.id, IS_DUE).exists()
+    select(notification.c.id).where(notification.c.channel_id == channel.c.id, IS_DUE).exists(),
+    not_(among(channel.c.id, "full")),
 )
+ANY_DUE = CHANNELS_DUE.limit(1)
+HELD_CHANNELS_DUE = CHANNELS_DUE.with_for_update(of=channel, skip_locked=True)
 DUE = (
     NOTIFICATIONS.where(notification.c.channel_id == bindparam("channel"), IS_DUE)
     .order_by(notification.c.due_at, notification.c.id)
     .limit(bindparam("limit"))
+    .with_for_update(of=notification, skip_locked=True)
 )
 UNSETTLED = NOTIFICATIONS.where(
     notification.c.channel_id == bindparam("channel"), notification.c.settled_at.is_(None)
 ).order_by(notification.c.id)
 HEARD_OF = and_(notification.c.event.in_(("opened", "raised", "reopened")), notification.c.state != "dead")
-TOLD_BEFORE = select(
-    notification.c.channel_id,
-    notification.c.incident_id,
-    func.max(case((notification.c.settled_at.is_(None), notification.c.id))).label("ahead"),
-    func.max(case((HEARD_OF, 1), else_=0)).label("told"),
-).group_by(notification.c.channel_id, notification.c.incident_id)
+TOLD_BEFORE = (
+    select(
+        notification.c.channel_id,
+        notification.c.incident_id,
+        func.max(case((notification.c.settled_at.is_(None), notification.c.id))).label("ahead"),
+        func.max(case((HEARD_OF, 1), else_=0)).label("told"),
+    )
+    .where(among(notification.c.incident_id, "incidents"))
+    .group_by(notification.c.channel_id, notification.c.incident_id)
+)
 WAITING = select(func.count().label("waiting")).select_from(notification).where(OPEN)
-BOT = select(telegram_bot).where(telegram_bot.c.bot_id == bindparam("bot"))
+BOT = select(telegram_bot).where(telegram_bot.c.bot_id == bindparam("bot")).with_for_update()

@@ -4,9 +4,11 @@ A result is the incident as it now is, or a `Problem`; a refused wish changes no
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
+
+import msgspec
 
 from tocsin.access import store as access
 from tocsin.access.model import Partner, Principal
@@ -20,8 +22,7 @@ from tocsin.timeline.model import canonical
 Versions = tuple[int, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(msgspec.Struct, frozen=True):
     """Somebody reports that something is wrong."""
 
     description: str
@@ -33,11 +34,10 @@ class File:
     request_id: str | None = None
     severity: str = model.USUAL_SEVERITY
     asset: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeStatus:
+class ChangeStatus(msgspec.Struct, frozen=True):
     """Move to `status`, if the version is one of `versions` (`If-Match`); None does not ask."""
 
     incident_id: int
@@ -47,8 +47,7 @@ class ChangeStatus:
     request_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(msgspec.Struct, frozen=True):
     """New words, a new status, a new severity, or several at once; None leaves as it is."""
 
     incident_id: int
@@ -60,8 +59,7 @@ class Edit:
     severity: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
+class Acknowledge(msgspec.Struct, frozen=True):
     """Take note of the incident, or with `back` take that back."""
 
     incident_id: int

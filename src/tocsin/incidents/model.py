@@ -5,9 +5,10 @@ incident where there is nothing to change, or raises a `Problem` that says what 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
+
+import msgspec
 
 from tocsin.access.model import MAY_FILE, Principal
 from tocsin.kit.errors import Invalid, NotAllowed, RefusedMove
@@ -90,13 +91,12 @@ class Incident(NamedTuple):
         return self.id, self.version, self.reports_count
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """An incident as it is to be, and what the timeline says of it."""
 
     after: Incident
     kind: str
-    changes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    changes: Mapping[str, Sequence[Any]] = {}
 
 
 Decision = Change | Incident

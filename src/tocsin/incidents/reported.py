@@ -6,9 +6,10 @@ nothing and is accepted all the same, because the sender cannot know what people
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+
+import msgspec
 
 from tocsin.incidents.model import LONGEST_LABEL, MOST_LABELS, RANK, USUAL_SEVERITY, Incident, first_line, newer
 from tocsin.timeline.model import canonical
@@ -22,8 +23,7 @@ TAGS = "tags"  # the label that holds what a source lists without values
 NO_INCIDENT = "no active incident has this dedup key"
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(msgspec.Struct, frozen=True):
     """Whose report it is: an integration's or a key's. `owner` is the scope of its dedup keys."""
 
     owner: str
@@ -36,8 +36,7 @@ class Sender:
     ends_what_is_taken: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True):
     """One report, as the register hears it. `incident_id` is for senders that name our incident."""
 
     action: Action
@@ -48,21 +47,20 @@ class Signal:
     summary: str | None = None
     severity: str | None = None
     asset: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = {}
     # Of an amendment: labels that come or, where the value is None, go; and tags that come or go.
-    relabel: Mapping[str, str | None] = field(default_factory=dict)
-    retag: Mapping[str, bool] = field(default_factory=dict)
+    relabel: Mapping[str, str | None] = {}
+    retag: Mapping[str, bool] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(msgspec.Struct, frozen=True):
     """What came of a signal: the incident as it now is (id 0: a new one), and what the timeline says, if anything."""
 
     incident: Incident | None
     outcome: Outcome
     reason: str
     kind: str | None = None
-    changes: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    changes: Mapping[str, Sequence[Any]] = {}
 
 
 def heard(incident: Incident | None, signal: Signal, *, at: datetime, described: bool = False) -> Heard:

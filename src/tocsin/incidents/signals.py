@@ -4,8 +4,9 @@ Called by `intake.actions`, which keeps the reports themselves and tells the tim
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from tocsin.db.transaction import Writer
 from tocsin.incidents import store, troubles
@@ -13,16 +14,14 @@ from tocsin.incidents.model import Incident
 from tocsin.incidents.reported import Heard, Signal, heard
 
 
-@dataclass(slots=True)
-class Slot:
+class Slot(msgspec.Struct):
     """One incident of the batch: as it was, as it is now. A new one has no `before`, and an id only at the end."""
 
     before: Incident | None
     now: Incident
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(msgspec.Struct, frozen=True):
     """What came of one signal; `slot` is shared by all that concern the same incident."""
 
     heard: Heard

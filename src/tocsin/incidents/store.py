@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from sqlalchemy import Column, ColumnElement, Select, bindparam, func, select, tuple_, union_all, update
 
+from tocsin.db.among import among
 from tocsin.db.schema import Id, Moment, former_description, incident, original_import, partner
 from tocsin.db.transaction import Reader, Writer
 from tocsin.incidents.model import Incident, Mark
@@ -96,15 +97,12 @@ def many(reader: Reader, ids: Sequence[int]) -> list[Incident]:
     """These incidents, in id order; those that do not exist are left out."""
     if not ids:
         return []
-    statement = WITH_PARTNER.where(reader.any_of(incident.c.id, sorted(set(ids)))).order_by(incident.c.id)
-    return [Incident._make(row) for row in reader.rows(statement)]
+    return [Incident._make(row) for row in reader.tuples(MANY, {"ids": sorted(set(ids))})]
 
 
 def hold(tx: Writer, ids: Sequence[int]) -> dict[int, Incident]:
     """These incidents, held in id order against other writers; those that do not exist are left out."""
-    wanted = sorted(set(ids))
-    statement = WITH_PARTNER.where(tx.any_of(incident.c.id, wanted)).order_by(incident.c.id)
-    return {row.id: Incident._make(row) for row in tx.rows(tx.locked(statement, incident))}
+    return {row[0]: Incident._make(row) for row in tx.tuples(HELD, {"ids": sorted(set(ids))})}
 
 
 def add(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -137,8 +135,7 @@ def former(reader: Reader, incident_id: int) -> list[Former]:
 
 def taken(reader: Reader, ids: Sequence[int]) -> list[int]:
     """Those of these ids that an incident has, ascending."""
-    statement = select(incident.c.id).where(reader.any_of(incident.c.id, ids)).order_by(incident.c.id)
-    return [row.id for row in reader.rows(statement)]
+    return [id for (id,) in reader.tuples(TAKEN, {"ids": list(ids)})]
 
 
 def lowest_between(reader: Reader, after: int, last: int) -> int | None:
@@ -160,7 +157,7 @@ def progress(reader: Reader, origin: str) -> Progress:
 
 def hold_progress(tx: Writer, origin: str) -> Progress:
     """The same, held against another import from there."""
-    row = tx.row(tx.locked(PROGRESS, original_import), {"origin": origin})
+    row = tx.row(PROGRESS.with_for_update(), {"origin": origin})
     return Progress() if row is None else Progress(*row)
 
 
@@ -251,6 +248,9 @@ WITHOUT = select(incident.c.id)
 MARKED = select(incident.c.id, incident.c.version, incident.c.reports_count)
 WITH_PARTNER = select(*COLUMNS).select_from(incident.outerjoin(partner))
 ONE = WITH_PARTNER.where(incident.c.id == bindparam("id"))
+MANY = WITH_PARTNER.where(among(incident.c.id, "ids")).order_by(incident.c.id)
+HELD = MANY.with_for_update(of=incident)
+TAKEN = WITHOUT.where(among(incident.c.id, "ids")).order_by(incident.c.id)
 FORMER = (
     select(former_description.c.id, former_description.c.description, former_description.c.replaced_at)
     .where(former_description.c.incident_id == bindparam("incident"))

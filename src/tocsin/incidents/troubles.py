@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Select, bindparam, func, select, text
 
+from tocsin.db.among import among
 from tocsin.db.schema import former_description, incident
 from tocsin.db.transaction import Reader, Writer
 from tocsin.incidents.model import ENDED, Incident
@@ -30,20 +31,14 @@ def described_by_people(tx: Writer, incident_ids: Sequence[int]) -> frozenset[in
     """Those of them whose description people have edited: words before are kept of nobody else's edits."""
     if not incident_ids:
         return frozenset()
-    edited = select(former_description.c.incident_id).where(
-        tx.any_of(former_description.c.incident_id, list(incident_ids))
-    )
-    return frozenset(row.incident_id for row in tx.rows(edited))
+    return frozenset(id for (id,) in tx.tuples(EDITED, {"ids": list(incident_ids)}))
 
 
 def active_troubles(tx: Writer, troubles: Sequence[Trouble]) -> list[Incident]:
     """The active incidents that have one of these owners and dedup keys, held in id order against other writers."""
     found: list[Incident] = []
     for owner, keys in _by_owner(troubles).items():
-        wanted = WITH_PARTNER.where(
-            incident.c.dedup_owner == owner, tx.any_of(incident.c.dedup_key, keys), STILL_ACTIVE
-        ).order_by(incident.c.id)
-        found += [Incident._make(row) for row in tx.rows(tx.locked(wanted, incident))]
+        found += [Incident._make(row) for row in tx.tuples(ACTIVE_TROUBLES, {"owner": owner, "keys": keys})]
     return found
 
 
@@ -102,6 +97,13 @@ def _by_owner(troubles: Sequence[Trouble]) -> dict[str, list[str]]:
 # In the words of the index `uq_incident_trouble`, or it would not serve.
 STILL_ACTIVE = text("incident.dedup_key IS NOT NULL AND incident.status NOT IN ('resolved', 'closed')")
 THEIRS = incident.c.dedup_owner == bindparam("owner")
+EDITED = select(former_description.c.incident_id).where(among(former_description.c.incident_id, "ids"))
+# Every batch of reports asks it.
+ACTIVE_TROUBLES = (
+    WITH_PARTNER.where(THEIRS, among(incident.c.dedup_key, "keys"), STILL_ACTIVE)
+    .order_by(incident.c.id)
+    .with_for_update(of=incident)
+)
 LATEST_TROUBLE = (
     WITH_PARTNER.where(THEIRS, incident.c.dedup_key == bindparam("key")).order_by(incident.c.id.desc()).limit(1)
 )

@@ -1,9 +1,12 @@
 """What may be done with reports and integrations. Each function takes many wishes and gives one result for each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from tocsin.access import store as access
 from tocsin.access.model import hashed
@@ -17,8 +20,7 @@ from tocsin.kit.errors import Invalid, NotFound, Problem
 FORGET_AT_ONCE = 100  # in one transaction: below 1 MiB of write-ahead log, which a nearly full disk still has
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
+class Take(msgspec.Struct, frozen=True):
     """One thing that a sender said, or with `refusal` something that could not be read; either way it is kept."""
 
     sender: Sender

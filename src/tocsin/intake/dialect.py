@@ -4,8 +4,10 @@ A `Received` never holds a key when it is read: the door takes it out of the req
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
+
+import msgspec
 
 from tocsin.intake.model import Rules, Said, Taken
 
@@ -14,15 +16,18 @@ class NotUnderstood(Exception):
     """The dialect cannot read this request; the message says what would be right, in the sender's words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A request without its key. `path` is as it came (`%2F` stays), but for a last slash; names are lower case."""
+class Received(msgspec.Struct):
+    """A request without its key. `path` is as it came (`%2F` stays), but for a last slash; names are lower case.
+
+    `value` is what its body says in JSON, as soon as somebody has asked `reading.parsed`, which parses a body once.
+    """
 
     method: str
     path: str
     query: Mapping[str, Sequence[str]]
     headers: Mapping[str, str]
     body: bytes
+    value: Any = msgspec.UNSET
 
     def asked(self, name: str) -> str | None:
         """One value of the query."""
@@ -30,16 +35,14 @@ class Received:
         return values[-1] if values else None
 
 
-@dataclass(frozen=True, slots=True)
-class Unread:
+class Unread(msgspec.Struct, frozen=True):
     """One of several things that cannot be read, whatever the others say. `raw` is a body that says this alone."""
 
     raw: bytes
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(msgspec.Struct, frozen=True):
     """What a sender asks instead of says. `what` is `one`, `list`, `count`, `notes` or `request`."""
 
     what: Literal["one", "list", "count", "notes", "request"]
@@ -52,13 +55,12 @@ class Look:
     offset: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """What a dialect answers: JSON, or nothing where `body` is None."""
 
     status: int
     body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,8 @@ class Dialect(Protocol):
         """
         ...
 
-    def keyless(self, body: bytes) -> bytes:
-        """The body without what stands where this sender puts its keys, good or not; raises `NotUnderstood`."""
+    def keyless(self, request: Received) -> Received:
+        """The request without what stands where this sender puts its keys, good or not; raises `NotUnderstood`."""
         ...
 
     def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:

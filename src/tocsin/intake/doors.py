@@ -46,6 +46,11 @@ class Doors:
         await self.refresh()
         return self.find(key)
 
+    async def hear(self) -> None:
+        """A door was made or changed here: the first senders at it are no strangers. The loop makes up for failure."""
+        with suppress(Problem):
+            await self.refresh()
+
     async def refresh(self) -> None:
         """Loop: read the integrations again if any has changed."""
         if await self._db.read(version) != self._version:

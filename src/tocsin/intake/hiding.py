@@ -5,7 +5,9 @@ The one rule: whatever spelling a key stands in, escaped, percent-encoded or in 
 
 import json
 import re
-from dataclasses import replace
+
+import msgspec
+from msgspec.structs import replace
 
 from tocsin.intake.dialect import Received
 
@@ -25,15 +27,26 @@ def without_key(request: Received, key: str) -> Received:
         for name, values in request.query.items()
     }
     headers = {name: hidden(value, key) for name, value in request.headers.items() if name in SAFE}
-    text, errors = _text(request.body)
-    body = hidden(text, key).encode("utf-8", errors)
-    return replace(request, path=hidden(request.path, key), query=query, headers=headers, body=body)
+    body = _body(request.body, key)
+    value = request.value if body is request.body else msgspec.UNSET
+    return replace(request, path=hidden(request.path, key), query=query, headers=headers, body=body, value=value)
 
 
 def hidden(text: str, key: str) -> str:
     """The text without the key."""
     text = text.replace(key, HIDDEN)
+    if "\\" not in text and "%" not in text and "\0" not in text:  # whatever spells it otherwise has one of these
+        return text
     return _spelled(key).sub(HIDDEN, text) if ESCAPED.search(text) else text
+
+
+def _body(body: bytes, key: str) -> bytes:
+    """The body without the key: the same object where there is none in it."""
+    if key.encode() not in body and b"\\" not in body and b"%" not in body and b"\0" not in body:
+        return body
+    text, errors = _text(body)
+    clean = hidden(text, key).encode("utf-8", errors)
+    return body if clean == body else clean
 
 
 def _text(body: bytes) -> tuple[str, str]:

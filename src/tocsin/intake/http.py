@@ -14,7 +14,7 @@ from tocsin.incidents import shapes as incident_shapes
 from tocsin.incidents import store as incidents
 from tocsin.intake import actions, drafts, store
 from tocsin.intake.dialects import DIALECTS
-from tocsin.intake.doors import Payloads
+from tocsin.intake.doors import Doors, Payloads
 from tocsin.intake.model import Integration, NewIntegration, Report, Taken, new_key
 from tocsin.intake.receive import refusing, through
 from tocsin.intake.shapes import (
@@ -129,7 +129,9 @@ async def list_incident_reports(call: Call) -> Answer:
 async def create_integration(call: Call) -> Answer:
     """Make a door for machines. Its key is in this answer and nowhere else."""
     wish = drafts.new_integration(call.content, call.actor, call.service.keyring, call.request_id)
-    return await call.write(actions.create_integration, [wish], lambda results: _new(call, the_only(results), 201))
+    answer = await call.write(actions.create_integration, [wish], lambda results: _new(call, the_only(results), 201))
+    await call.service.part(Doors).hear()
+    return answer
 
 
 @routes.add("GET", "/api/integrations", may="integrations:read", gives=IntegrationList)
@@ -202,7 +204,9 @@ async def rotate_integration(call: Call) -> Answer:
     rotation: Rotation = call.content
     kept_for = overlap(rotation.overlap_seconds)
     wish = actions.RotateIntegration(_id(call, "integration_id"), new_key(), kept_for, call.actor, call.request_id)
-    return await call.write(actions.rotate_integration, [wish], lambda results: _new(call, the_only(results), 200))
+    answer = await call.write(actions.rotate_integration, [wish], lambda results: _new(call, the_only(results), 200))
+    await call.service.part(Doors).hear()
+    return answer
 
 
 @routes.add(

@@ -8,10 +8,12 @@ import hashlib
 import re
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import islice
 from typing import Literal
 
+import msgspec
 import regex
 
 from tocsin.incidents.model import (
@@ -38,13 +40,13 @@ SEARCHED = 2048  # characters of the words in which an asset's pattern is looked
 PATIENCE = 0.05  # seconds for that: the event loop stands still meanwhile
 MOST_TRIES = 4  # patterns of one request that may take so long; in the rest of it they are not looked for
 
+WIDEST = 4  # bytes of a character in UTF-8, at most
 ODD = re.compile("[\0\ud800-\udfff]")
 
 Source = Literal["monitoring", "partner", "operator"]
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(msgspec.Struct, frozen=True):
     """One thing that a sender says, in our words. `raw` is a body that says this alone, so it can be replayed."""
 
     action: Action
@@ -55,9 +57,9 @@ class Said:
     description: str | None = None
     severity: str | None = None
     asset: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    relabel: Mapping[str, str | None] = field(default_factory=dict)  # of an amendment: None takes a label away
-    retag: Mapping[str, bool] = field(default_factory=dict)  # likewise: tags that come and tags that go
+    labels: Mapping[str, str] = {}
+    relabel: Mapping[str, str | None] = {}  # of an amendment: None takes a label away
+    retag: Mapping[str, bool] = {}  # likewise: tags that come and tags that go
     words: str | None = None  # of a note
 
 
@@ -152,8 +154,7 @@ class Payload:
         return len(self.body) == self.size
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """What came of one thing that was said; `incident_id` and `dedup_key` are None where there is none."""
 
     report_id: int
@@ -171,7 +172,9 @@ def new_key() -> str:
 
 def tidy(text: str | None) -> str | None:
     """Text that every database takes: NUL and half surrogates become U+FFFD."""
-    return None if text is None else ODD.sub("\ufffd", text)
+    if text is None or (text.isascii() and "\0" not in text):  # most text; the pattern takes four times as long
+        return text
+    return ODD.sub("\ufffd", text)
 
 
 class Pattern:
@@ -181,10 +184,11 @@ class Pattern:
         self._pattern = pattern
         self._tries = MOST_TRIES
 
-    def found_in(self, words: str) -> str | None:
+    def found_in(self, *lines: str | None) -> str | None:
         """The first group that takes part in the first match, else all of the match; None where there is none."""
         if self._pattern is None or not self._tries:
             return None
+        words = "\n".join(line or "" for line in lines)
         try:
             match = regex.search(self._pattern, words[:SEARCHED], timeout=PATIENCE)
         except TimeoutError:
@@ -200,21 +204,21 @@ class Pattern:
 
 def fitting(key: str | None) -> str | None:
     """A dedup key that fits: of a longer one the beginning and its SHA-256, so that two troubles stay two."""
-    if key is None or len(key) * 4 <= LONGEST_KEY or len(key.encode()) <= LONGEST_KEY:
+    if key is None or len(key) * WIDEST <= LONGEST_KEY or len(key.encode()) <= LONGEST_KEY:
         return key
     return f"{key[:READABLE]}\u2026{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def whole(said: Said, rules: Rules, pattern: Pattern) -> Said:
     """The same in good order: text tidied and cut to our sizes, the integration's own rules applied."""
-    labels = dict(good_label(name, value) for name, value in list(said.labels.items())[:MOST_LABELS])
+    labels = dict([good_label(name, value) for name, value in islice(said.labels.items(), MOST_LABELS)])
     full = (tidy(said.summary) or "").strip()
     summary = first_line(full, LONGEST_SUMMARY) or None
     described = headed(full if full != summary else None, tidy(said.description))
     described = cut(described, LONGEST_DESCRIPTION) if described is not None else None
     named = labels.get(rules.asset_label) if rules.asset_label is not None else None
-    asset = named or pattern.found_in(f"{summary or ''}\n{described or ''}") or said.asset
-    return replace(
+    asset = named or pattern.found_in(summary, described) or said.asset
+    return msgspec.structs.replace(
         said,
         dedup_key=fitting(tidy(said.dedup_key)) or None,
         summary=summary,
@@ -222,23 +226,33 @@ def whole(said: Said, rules: Rules, pattern: Pattern) -> Said:
         severity=said.severity or (rules.severity if said.action == "trigger" else None),
         asset=first_line(tidy(asset) or "", LONGEST_ASSET) or None,
         labels=labels,
-        relabel={
-            **{good_label(name, "")[0]: None for name, value in said.relabel.items() if value is None},
-            **dict(good_label(name, value) for name, value in said.relabel.items() if value is not None),
-        },
+        relabel=_good_changes(said.relabel) if said.relabel else said.relabel,
         retag={tidy(tag) or "": comes for tag, comes in said.retag.items()},
         words=cut(tidy(said.words) or "", LONGEST_DESCRIPTION) if said.words is not None else None,
     )
 
 
+def _good_changes(relabel: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Labels that come and labels that go, in good order."""
+    return {
+        **{good_label(name, "")[0]: None for name, value in relabel.items() if value is None},
+        **dict(good_label(name, value) for name, value in relabel.items() if value is not None),
+    }
+
+
 def good_label(name: str, value: str) -> tuple[str, str]:
     """A label that every store takes: both cut to whole characters within their bytes."""
+    both = name + value
+    if len(both) <= LONGEST_LABEL_NAME and both.isascii() and "\0" not in both:
+        return name, value
     short = cut_bytes(tidy(name) or "", LONGEST_LABEL_NAME)
     return short, cut_bytes(tidy(value) or "", LONGEST_LABEL - len(short.encode()))
 
 
 def cut_bytes(text: str, most: int) -> str:
     """At most so many bytes of UTF-8, and no half character; a cut is seen."""
+    if len(text) * WIDEST <= most:
+        return text
     whole = text.encode()
     if len(whole) <= most:
         return text

@@ -4,13 +4,12 @@ A sender hears 2xx only when every report is on disk. Whatever goes wrong is sai
 """
 
 import asyncio
-import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 import msgspec
+from msgspec.structs import replace
 
 from tocsin.access.call import Call
 from tocsin.access.guard import count, strange
@@ -24,7 +23,7 @@ from tocsin.intake.doors import Doors, Payloads, Refusals
 from tocsin.intake.hiding import hidden, without_key
 from tocsin.intake.model import Integration, Taken
 from tocsin.intake.wishes import wishes_of
-from tocsin.kit import errors, receiving
+from tocsin.kit import errors, ids, receiving
 from tocsin.kit.answers import JSON, SHOWN_PATH, Answer, Headers
 from tocsin.kit.errors import Problem
 from tocsin.kit.problems import NO_STORE
@@ -40,7 +39,7 @@ def through(dialect: Dialect) -> Callable[[Call], Awaitable[Answer]]:
 
     async def take_in(call: Call) -> Answer:
         # A sender's own id may stand for many requests; ours names this one, and the reports that it brings.
-        call.scope["request_id"] = str(uuid.uuid4())
+        call.scope["request_id"] = ids.uuid()
         try:
             reply = await _passed(call, dialect)
         except Problem as problem:
@@ -105,11 +104,12 @@ async def _admitted(call: Call, dialect: Dialect) -> tuple[Integration, Received
 def _head(call: Call) -> tuple[Received, str | None]:
     """The request before its body, and the header that is a key and nothing else."""
     path = call.scope.get("raw_path", call.scope["path"].encode()).decode("latin-1").partition("?")[0]
+    raw = call.scope["query_string"].decode("latin-1")
     try:
-        query = parse_qs(call.scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=100)
+        query = parse_qs(raw, keep_blank_values=True, max_num_fields=100) if raw else {}
     except ValueError:
         raise errors.Malformed("The query has more than 100 parameters.") from None
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in call.headers_seen.items()}
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in call.headers_seen.items()}
     authorization = headers.pop("authorization", None)
     headers["x-request-id"] = call.request_id
     return Received(call.scope["method"], path.removesuffix("/"), query, headers, b""), authorization

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, or_, select, update
 
 from tocsin.access.store import raise_version
+from tocsin.db.among import among
 from tocsin.db.schema import integration, partner, payload, report
 from tocsin.db.transaction import Reader, Writer
 from tocsin.intake.model import Integration, Payload, Report, Rules
@@ -100,7 +101,7 @@ def payloads_before(reader: Reader, moment: datetime, limit: int) -> list[int]:
 def forget_payloads(tx: Writer, report_ids: Sequence[int]) -> None:
     """These payloads go; the reports stay."""
     if report_ids:
-        tx.run(delete(payload).where(tx.any_of(payload.c.report_id, list(report_ids))))
+        tx.run(FORGOTTEN, {"reports": list(report_ids)})
 
 
 def _page(reader: Reader, statement: Any, values: Mapping[str, Any], before: int | None, limit: int) -> list[Report]:
@@ -153,6 +154,7 @@ REPORTS = select(
 # The words of an amendment that was only noted are a description, and no note: see `actions._unheard`.
 THEIR_NOTES = or_(report.c.action != "amend", report.c.outcome != "noted")
 PAYLOAD = select(payload.c.target, payload.c.body, payload.c.size).where(payload.c.report_id == bindparam("report"))
+FORGOTTEN = delete(payload).where(among(payload.c.report_id, "reports"))
 OLD_PAYLOADS = (
     select(payload.c.report_id)
     .where(payload.c.received_at < bindparam("before"))

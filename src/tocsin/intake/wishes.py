@@ -1,6 +1,5 @@
 """What a request says, each thing as a wish to be taken in: what can be read, and what cannot and is only kept."""
 
-from dataclasses import replace
 from urllib.parse import parse_qs, urlencode
 
 from tocsin.intake import model
@@ -27,12 +26,13 @@ def wishes_of(
         said, refusal = (Said("trigger", each.raw), each.why) if isinstance(each, Unread) else (each, None)
         return Take(integration.sender, said, target, agent, request_id, model.tidy(refusal), replay_of, keep)
 
-    body = b""  # of what cannot be taken apart nobody knows where its keys stand
+    kept = b""  # of what cannot be taken apart nobody knows where its keys stand
     try:
-        body = dialect.keyless(request.body)
-        return [wish(each) for each in items(dialect, integration.rules, replace(request, body=body))]
+        clean = dialect.keyless(request)
+        kept = clean.body
+        return [wish(each) for each in items(dialect, integration.rules, clean)]
     except NotUnderstood as refusal:
-        return [wish(Unread(body, str(refusal) or "it cannot be read"))]
+        return [wish(Unread(kept, str(refusal) or "it cannot be read"))]
 
 
 def items(dialect: Dialect, rules: Rules, request: Received) -> list[Said | Unread]:

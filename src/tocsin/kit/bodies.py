@@ -17,6 +17,9 @@ T = TypeVar("T")
 AT = re.compile(r"^(?P<what>.*?)(?: - at `(?P<where>\$.*)`)?$", re.DOTALL)
 NAMED = re.compile(r"Object (?P<how>contains unknown|missing required) field `(?P<name>.*)`", re.DOTALL)
 SURROGATE = re.compile("[\ud800-\udfff]")
+DEEPEST = 512  # nobody means more, and what goes through values below does it by recursion
+TOO_DEEP = "is nested too deeply"
+CONTAINERS = frozenset({dict, list})
 
 
 class Shape(Generic[T]):
@@ -50,17 +53,22 @@ def strictly(raw: bytes) -> Any:
     except UnicodeDecodeError as problem:
         raise Malformed(f"The body is not UTF-8: byte {problem.start} fits nothing.") from None
     try:
-        value = json.loads(text, object_pairs_hook=_no_name_twice, parse_constant=_no_constant)
-        _no_odd_text(value)
+        value = STRICT.decode(text)
     except json.JSONDecodeError as problem:
         raise Malformed(
             f"The body is not JSON: {problem.msg} (line {problem.lineno}, column {problem.colno})."
         ) from None
     except RecursionError:
-        raise Invalid.field("body", "is nested too deeply") from None
+        raise Invalid.field("body", TOO_DEEP) from None
     except ValueError:
         # CPython refuses to read numbers of more than 4,300 digits.
         raise Invalid.field("body", "holds a number with too many digits") from None
+    if deeper(value, DEEPEST):
+        raise Invalid.field("body", TOO_DEEP)
+    # In UTF-8 text neither NUL nor half a surrogate pair can stand but escaped: to go through every text of a thousand
+    # drafts took longer than to parse them.
+    if "\\u" in text:
+        _no_odd_text(value)
     return value
 
 
@@ -71,7 +79,22 @@ def as_kind(value: Any, kind: type[T]) -> T:
     except msgspec.ValidationError as problem:
         raise _named(str(problem)) from None
     except RecursionError:
-        raise Invalid.field("body", "is nested too deeply") from None
+        raise Invalid.field("body", TOO_DEEP) from None
+
+
+def deeper(value: Any, most: int) -> bool:
+    """Whether lists and objects of parsed JSON stand within each other more than `most` deep; without recursion."""
+    level = [value] if type(value) in CONTAINERS else []
+    for _ in range(most):
+        if not level:
+            return False
+        level = [
+            below
+            for each in level
+            for below in (each.values() if type(each) is dict else each)
+            if type(below) in CONTAINERS
+        ]
+    return bool(level)
 
 
 def _named(message: str) -> Invalid:
@@ -119,3 +142,7 @@ def _no_odd_text(value: Any, path: str = "") -> None:
 
 def _printable(name: str) -> str:
     return SURROGATE.sub("\ufffd", name).replace("\0", "\ufffd")
+
+
+# Made once: `json.loads` with an option makes one for every body.
+STRICT = json.JSONDecoder(object_pairs_hook=_no_name_twice, parse_constant=_no_constant)

@@ -5,11 +5,13 @@ Rules never call the clock: they are handed `tx.now`, which comes from the one c
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 Clock = Callable[[], datetime]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+AT_ONCE = 64  # times that are remembered: a transaction says its one time once for every row
 
 
 def utc_now() -> datetime:
@@ -17,6 +19,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@lru_cache(AT_ONCE)
 def rfc3339(at: datetime) -> str:
     """`2026-11-23T08:15:30.167Z`; `at` must be aware."""
     if at.tzinfo is not UTC:
@@ -42,6 +45,7 @@ def parsed(text: str) -> datetime:
         raise ValueError("out of range") from None
 
 
+@lru_cache(AT_ONCE)
 def microseconds(at: datetime) -> int:
     """Whole microseconds since 1970: how SQLite keeps a time."""
     return (at - EPOCH) // MICROSECOND

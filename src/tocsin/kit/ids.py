@@ -23,6 +23,12 @@ def in_range(number: int, field: str) -> int:
     return number
 
 
+def uuid() -> str:
+    """A random UUID (version 4), which is no secret, in a third of the time that `uuid.uuid4` takes."""
+    digits = f"{random.getrandbits(128) & ~(0xF << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62:032x}"
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
 def request_id(given: bytes | None) -> str:
     """The caller's own `x-request-id` where it is short and plain, else a new one."""
     if given is not None and REQUEST_ID.fullmatch(given):

@@ -12,7 +12,7 @@ from tocsin.timeline.model import canonical
 
 def append(tx: Writer, told: Sequence[Happening]) -> list[int]:
     """One entry for each happening, in the order in which they were told; the entries' ids."""
-    return tx.insert(
+    return tx.append(
         entry,
         [
             {

@@ -10,7 +10,7 @@ from tocsin.access.model import MAY, USUAL_OVERLAP
 from tocsin.incidents.model import SOURCES
 from tocsin.intake import actions, drafts, store
 from tocsin.intake.dialects import DIALECTS
-from tocsin.intake.doors import Payloads
+from tocsin.intake.doors import Doors, Payloads
 from tocsin.intake.model import Integration, NewIntegration, new_key
 from tocsin.intake.shapes import IntegrationDraft, lines
 from tocsin.kit import errors, ids, openapi
@@ -43,6 +43,7 @@ async def create_integration(call: Call) -> Answer:
     draft = IntegrationDraft(form.text("name"), form.text("dialect"), source, partner or None)
     wish = drafts.new_integration(draft, call.actor, call.service.keyring, call.request_id)
     made: NewIntegration = await call.db.write(actions.create_integration, wish)
+    await call.service.part(Doors).hear()
     return _made(call, made, 201)
 
 
@@ -85,6 +86,7 @@ async def rotate_integration(call: Call) -> Answer:
     overlap: timedelta = USUAL_OVERLAP
     wish = actions.RotateIntegration(_id(call), new_key(), overlap, call.actor, call.request_id)
     made: NewIntegration = await call.db.write(actions.rotate_integration, wish)
+    await call.service.part(Doors).hear()
     return _made(call, made, 200)
 
 

@@ -54,7 +54,7 @@ class Alertmanager(reading.Webhook):
     paths = (Path("POST", "/in/alertmanager"),)
 
     def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
-        return alerts(reading.fields(request.body), reading.room(request.body))
+        return alerts(reading.fields(request), reading.room(request.body))
 
     def lines(self, url: str, key: str) -> str:
         return "\n".join(
@@ -110,7 +110,7 @@ def _said(group: Mapping[str, Any], alert: Any, place: int, raw: bytes) -> Said:
     if state == "resolved":
         return Said("resolve", raw, key)
     notes = reading.flat(alert.get("annotations"))
-    summary = reading.first(*(notes.get(name) for name in SAID)) or _named(labels)
+    summary = reading.under(SAID, notes) or _named(labels)
     return Said(
         "trigger",
         raw,
@@ -118,7 +118,7 @@ def _said(group: Mapping[str, Any], alert: Any, place: int, raw: bytes) -> Said:
         summary=summary,
         description=_described(alert, notes, summary),
         severity=reading.graded(labels.get("severity"), SEVERITIES),
-        asset=reading.first(*(labels.get(name) for name in ASSETS)),
+        asset=reading.under(ASSETS, labels),
         labels=labels,
     )
 

@@ -44,6 +44,7 @@ USUAL = {
     "severity": ("severity", "priority", "level", "urgency"),
     "asset": ("asset", "device", "host", "hostname", "resource", "instance", "node", "entity", "service"),
 }
+NO_LABELS = frozenset(USUAL["summary"] + USUAL["description"])
 ITEMS = "items"
 # Stands around an item whose own fields `items` would find something in: its raw payload is taken in again as it is.
 ALONE = "tocsin:item"
@@ -60,7 +61,7 @@ class Generic(reading.Webhook):
     paths = (Path("POST PUT", "/in/generic"),)
 
     def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
-        body = reading.parsed(request.body)
+        body = reading.parsed(request)
         path = rules.mapping.get(ITEMS)
         found = reading.few(_items(body, path))
         room = 4 * reading.room(request.body)  # numbers may be longer when they are written again
@@ -153,17 +154,16 @@ def _field(name: str, item: Mapping[str, Any], mapping: Mapping[str, str]) -> st
     """A field where the mapping says, else where such bodies usually have it."""
     if name in mapping:
         return mapped(mapping[name], item)
-    return reading.first(*(item.get(each) for each in USUAL[name]))
+    return reading.under(USUAL[name], item)
 
 
 def _labels(item: Mapping[str, Any], mapping: Mapping[str, str]) -> dict[str, str]:
     """What the mapping names; without a mapping, every field that says something in a short word."""
-    named = {name.removeprefix(LABEL): rule for name, rule in mapping.items() if name.startswith(LABEL)}
     if mapping:
+        named = {name.removeprefix(LABEL): rule for name, rule in mapping.items() if name.startswith(LABEL)}
         found = {name: mapped(rule, item) for name, rule in named.items()}
         return {name: words for name, words in found.items() if words is not None}
-    taken = {each for name in ("summary", "description") for each in USUAL[name]}
-    return {name: words for name, words in reading.flat(dict(item)).items() if name not in taken}
+    return {name: words for name, words in reading.flat(item).items() if name not in NO_LABELS}
 
 
 def _action(word: str | None) -> Action:

@@ -26,7 +26,7 @@ class Grafana(reading.Webhook):
     paths = (Path("POST PUT", "/in/grafana"),)
 
     def read(self, request: Received, rules: Rules) -> Sequence[Said | Unread]:
-        body = reading.fields(request.body)
+        body = reading.fields(request)
         if "alerts" not in body and "ruleId" in body:
             return [_rule(body, request.body)]
         return alerts(body, reading.room(request.body))

@@ -40,9 +40,9 @@ class Opsgenie:
         """`Authorization: GenieKey KEY`."""
         return reading.authorized(authorization)
 
-    def keyless(self, body: bytes) -> bytes:
+    def keyless(self, request: Received) -> Received:
         """The key stands in a header."""
-        return body
+        return request
 
     def looks(self, request: Received) -> Look | None:
         if request.method != "GET":
@@ -62,7 +62,7 @@ class Opsgenie:
 
     def read(self, request: Received, rules: Rules) -> list[Said]:
         parts = _parts(request)
-        body = reading.fields(request.body) if request.body.strip() else {}
+        body = reading.fields(request) if request.body.strip() else {}
         match request.method, parts:
             case "POST", []:
                 return [_created(request, body)]

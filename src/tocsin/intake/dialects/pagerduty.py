@@ -6,6 +6,8 @@ Taken from its public reference for `/v2/enqueue` and `/v2/change/enqueue`, and 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from tocsin.intake.dialect import Look, NotUnderstood, Path, Received, Reply
 from tocsin.intake.dialects import reading
 from tocsin.intake.hiding import HIDDEN
@@ -31,12 +33,13 @@ class PagerDuty:
         """`routing_key` in the body, or the header `X-Routing-Key`; raises `NotUnderstood`."""
         if request.headers.get("x-routing-key"):
             return request.headers["x-routing-key"]
-        return reading.text(reading.fields(request.body).get("routing_key"))
+        return reading.text(reading.fields(request).get("routing_key"))
 
-    def keyless(self, body: bytes) -> bytes:
+    def keyless(self, request: Received) -> Received:
         """Written again: a name may stand twice, and a key may be another than the header's."""
-        event = reading.fields(body)
-        return reading.written({**event, **{name: HIDDEN for name in KEYS if name in event}})
+        event = reading.fields(request)
+        clean = {**event, **{name: HIDDEN for name in KEYS if name in event}}
+        return replace(request, body=reading.written(clean), value=clean)
 
     def looks(self, request: Received) -> Look | None:
         """Nobody asks an events API anything."""
@@ -47,7 +50,7 @@ class PagerDuty:
         return self.refused(404, "Not Found", request_id)
 
     def read(self, request: Received, rules: Rules) -> list[Said]:
-        event = reading.fields(request.body)
+        event = reading.fields(request)
         if request.path == CHANGE:
             return [_change(event, request.body)]
         action = (reading.text(event.get("event_action")) or "").lower()
