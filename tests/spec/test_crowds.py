@@ -1,5 +1,6 @@
 """Many at the same moment: nothing is lost, nothing is done twice, nothing is mixed up."""
 
+import asyncio
 from functools import partial
 from typing import Any
 
@@ -8,6 +9,7 @@ from tocsin.access.model import ENVIRONMENT
 from tocsin.db.engine import Database
 from tocsin.incidents import actions
 from tocsin.timeline import log as timeline
+from tocsin.timeline import store as entries_kept
 
 STATUSES = ("open", "in_progress", "on_hold")
 
@@ -157,3 +159,22 @@ def test_two_processes_on_one_incident_leave_a_complete_record(world: World) -> 
     assert world.ada.sees(incident).incident["version"] == 41
     assert world.ada.timeline_of(incident).kinds == ["filed"] + ["described"] * 40
     assert len(world.ada.descriptions_of(incident).json["descriptions"]) == 40
+
+
+def test_of_many_who_read_again_and_again_nobody_is_passed_over(world: World) -> None:
+    # With the connections given to whoever asked next, some waited ten times as long as the others.
+    behind: list[int] = []
+    seen = [0] * 64
+
+    async def reads(caller: int) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)  # another request
+            await world.service.db.read(entries_kept.newest)
+            seen[caller] += 1
+            behind.append(seen[caller] - min(seen))
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(reads(caller) for caller in range(len(seen))))
+
+    world.run(all_at_once())
+    assert max(behind) <= 3

@@ -36,6 +36,7 @@ UNREADABLE = (
 TRIES = 6
 GOODBYE = 0.5  # seconds in which connections may be closed politely
 READERS = 16  # connections for reads; none beyond them, because opening one costs more than waiting for one
+POOL_TIMEOUT = 5  # seconds that anybody waits for a connection
 # Serialization failure, deadlock, and the unique-key race of two processes: run the whole batch again.
 RACES = frozenset({"40001", "40P01"})
 AGAIN = RACES | {"23505"}
@@ -83,6 +84,7 @@ class PostgresStorage:
         self._writing = make_engine(settings, pool_size=1, max_overflow=1, **AUTOCOMMIT)
         # Behind a pooler a prepared statement and its use must share a transaction.
         self._reading = make_engine(settings, pool_size=READERS, max_overflow=0, **({} if pooled else AUTOCOMMIT))
+        self._turns = asyncio.Semaphore(READERS)
 
     async def transaction(self, work: Callable[[Writer], T], *, long: bool = False) -> T:
         """See `batcher.Engine`. Races are run again; what cannot be settled is `Unavailable`.
@@ -168,8 +170,20 @@ class PostgresStorage:
             raise Unavailable(f"The database cannot be read at the moment: {in_a_line(problem)}.") from None
 
     async def _read(self, query: Callable[..., T], args: tuple[Any, ...]) -> T:
-        async with line(self._reading, self._patience) as connection:
+        async with self._turn(), line(self._reading, self._patience) as connection:
             return await connection.run_sync(lambda sync: query(Reader(sync, self.dialect), *args))
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Whoever came first reads first: the pool gives a free connection to whoever asks next, and of 64 callers
+        some waited for a third of a second.
+        """
+        async with asyncio.timeout(POOL_TIMEOUT):
+            await self._turns.acquire()
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def _read_again(self, query: Callable[..., T], args: tuple[Any, ...]) -> T:
         try:
@@ -253,7 +267,7 @@ def make_engine(settings: Settings, **options: Any) -> AsyncEngine:
         return engine.sync_engine.dialect.loaded_dbapi.connect(async_creator_fn=connect, **caches)
 
     engine = create_async_engine(
-        "postgresql+asyncpg://", creator=creator, pool_timeout=5, hide_parameters=True, **options
+        "postgresql+asyncpg://", creator=creator, pool_timeout=POOL_TIMEOUT, hide_parameters=True, **options
     )
     return engine
 
