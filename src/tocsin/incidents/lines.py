@@ -18,7 +18,9 @@ from tocsin.incidents.model import Incident, Mark
 from tocsin.incidents.shapes import view
 from tocsin.incidents.store import Question
 
-MOST_BYTES = 16 * 1024 * 1024  # in one process; an incident of a short description takes about 700
+MOST_BYTES = (
+    8 * 1024 * 1024
+)  # in one process: some 12,000 incidents of a short description, and pages are of the newest
 
 
 class Line(NamedTuple):
