@@ -17,7 +17,8 @@ from tocsin.db.dialect import Postgres
 from tocsin.db.move_notes import Note, listed, note, start_over, take_up, tear_up
 from tocsin.db.move_source import AT_ONCE, TABLES, Source
 from tocsin.db.neighbours import refuse_neighbours
-from tocsin.db.postgres import TROUBLE, in_a_line, make_engine
+from tocsin.db.postgres import make_engine
+from tocsin.db.postgres_errors import TROUBLE, in_a_line
 from tocsin.settings import Settings
 
 T = TypeVar("T")

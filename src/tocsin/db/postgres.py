@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 import asyncpg
 import structlog
 from sqlalchemy import Connection, bindparam, select, text
-from sqlalchemy.exc import DBAPIError, PendingRollbackError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tocsin.db.batcher import CANNOT_WRITE, DatabaseRefused
 from tocsin.db.dialect import HOLD, LOG_LOCK, Postgres
+from tocsin.db.postgres_errors import AGAIN, AWAY, GONE, RACES, TROUBLE, broken, in_a_line, is_ours, sqlstate
 from tocsin.db.schema import last_batch
 from tocsin.db.transaction import Log, Reader, Writer
 from tocsin.kit.clock import Clock
@@ -37,28 +37,7 @@ TRIES = 6
 GOODBYE = 0.5  # seconds in which connections may be closed politely
 READERS = 16  # connections for reads; none beyond them, because opening one costs more than waiting for one
 POOL_TIMEOUT = 5  # seconds that anybody waits for a connection
-# Serialization failure, deadlock, and the unique-key race of two processes: run the whole batch again.
-RACES = frozenset({"40001", "40P01"})
-AGAIN = RACES | {"23505"}
 NOT_STORED = "The connection broke each time the change was to be stored; it was not stored."
-# Lock not available, cancelled (statement timeout), read-only server, out of something, shutting down, idle too long.
-AWAY = ("55P03", "57", "25006", "53", "25P03", "08", "58")
-
-# The database's troubles, and not our own mistakes in a statement: those are no reason to ask again.
-# TimeoutError is an OSError since 3.11; asyncpg's own come unwrapped where a connection could not be made.
-TROUBLE = (
-    DBAPIError,
-    PendingRollbackError,
-    PoolTimeout,
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # of a connection that the server has just ended
-    asyncpg.TargetServerAttributeNotMatched,
-)
-
-# What is said of a connection that cannot be used any more.
-GONE = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class _Again(Exception):
@@ -133,7 +112,7 @@ class PostgresStorage:
             if said != "COMMIT":  # how the server ends a transaction in which something was refused
                 raise _Again(f"a commit that was answered with {said}", Unavailable(NOT_STORED))
         except TROUBLE as problem:
-            if _code(problem) and not _broken(problem):
+            if sqlstate(problem) and not broken(problem):
                 raise  # the server said no, so it is known not to be done
             log.warning("the connection broke at COMMIT", batch=self.dialect.batch, problem=in_a_line(problem))
             await connection.invalidate()
@@ -164,7 +143,7 @@ class PostgresStorage:
         try:
             return await self._read(query, args)
         except TROUBLE as problem:
-            if _broken(problem):
+            if broken(problem):
                 # The server may only have been restarted since this connection was last used.
                 return await self._read_again(query, args)
             raise Unavailable(f"The database cannot be read at the moment: {in_a_line(problem)}.") from None
@@ -230,7 +209,7 @@ async def line(engine: AsyncEngine, patience: float) -> AsyncIterator[AsyncConne
         try:
             yield connection
         except (asyncpg.PostgresError, *GONE) as problem:
-            if _broken(problem):  # the driver's own word, which SQLAlchemy has not heard: nobody may get this one again
+            if broken(problem):  # the driver's own word, which SQLAlchemy has not heard: nobody may get this one again
                 # Nor one that is as old: where one fell silent the others in the pool most likely did, and whoever
                 # asked again got the next of them. SQLAlchemy does just this for errors that it sees itself.
                 engine.pool._invalidate(connection.sync_connection.connection)  # noqa: SLF001
@@ -274,38 +253,11 @@ def make_engine(settings: Settings, **options: Any) -> AsyncEngine:
 
 def _said(problem: Exception) -> Exception:
     """What a failed attempt means: run it again, away, or refused."""
-    code, text = _code(problem), in_a_line(problem)
-    refused = isinstance(problem, DBAPIError | asyncpg.PostgresError) or _is_ours(problem)
-    away = code.startswith(AWAY) or code in RACES or not refused or _broken(problem)
+    code, text = sqlstate(problem), in_a_line(problem)
+    refused = isinstance(problem, DBAPIError | asyncpg.PostgresError) or is_ours(problem)
+    away = code.startswith(AWAY) or code in RACES or not refused or broken(problem)
     verdict = Unavailable(f"{CANNOT_WRITE}{text}.") if away else DatabaseRefused(text)
-    return _Again(text, verdict) if code in AGAIN or _broken(problem) else verdict
-
-
-def _code(problem: BaseException) -> str:
-    """The SQLSTATE, where there is one."""
-    inner = problem.orig if isinstance(problem, DBAPIError) else problem
-    return str(getattr(inner, "sqlstate", None) or "")
-
-
-def _broken(problem: BaseException) -> bool:
-    """The connection is gone, or could not be made."""
-    if isinstance(problem, DBAPIError):
-        return problem.connection_invalidated or _code(problem).startswith(("08", "57P"))
-    if isinstance(problem, TimeoutError):
-        return False
-    gone = isinstance(problem, GONE) and not _is_ours(problem)
-    return gone or _code(problem).startswith(("08", "57P"))
-
-
-def _is_ours(problem: BaseException) -> bool:
-    """A value that the driver could not even send: the same word as for a connection that cannot be used."""
-    return isinstance(problem, asyncpg.InterfaceError) and isinstance(problem, ValueError)
-
-
-def in_a_line(problem: BaseException) -> str:
-    """One line, without the statement and its values: they may hold what a log must not."""
-    inner = problem.orig if isinstance(problem, DBAPIError) else problem
-    return (str(inner).splitlines() or [""])[0].removesuffix(".") or type(inner).__name__
+    return _Again(text, verdict) if code in AGAIN or broken(problem) else verdict
 
 
 AUTOCOMMIT: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "pool_reset_on_return": None}

@@ -18,7 +18,8 @@ from tocsin.db.contents import CannotCopy, Contents, Restored, Show, contents
 from tocsin.db.dialect import MIGRATION_LOCK
 from tocsin.db.migrate import VERSION_TABLE, UnusableSchema, known_revisions
 from tocsin.db.neighbours import refuse_neighbours
-from tocsin.db.postgres import TROUBLE, in_a_line, make_engine
+from tocsin.db.postgres import make_engine
+from tocsin.db.postgres_errors import TROUBLE, in_a_line
 from tocsin.db.postgres_tools import Program, Tools, tools_for, way_to
 from tocsin.db.schema import metadata
 from tocsin.kit.files import whole
