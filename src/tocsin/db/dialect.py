@@ -208,14 +208,17 @@ def _arrays(table: Table, names: tuple[str, ...]) -> TableValuedAlias:
     return given.render_derived()
 
 
+def _in_order(given: TableValuedAlias, names: tuple[str, ...]) -> Select[Any]:
+    return select(*(given.c[name] for name in names)).order_by(given.c.place)
+
+
 def _plain(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     return TIMESTAMP(timezone=True) if isinstance(kind, Moment) else kind
 
 
 @lru_cache(maxsize=64)
 def _insert_arrays(table: Table, names: tuple[str, ...]) -> Insert:
-    given = _arrays(table, names)
-    return insert(table).from_select(names, select(*(given.c[name] for name in names)).order_by(given.c.place))
+    return insert(table).from_select(names, _in_order(_arrays(table, names), names))
 
 
 @lru_cache(maxsize=64)
@@ -227,7 +230,7 @@ def _insert_for_ids(table: Table, names: tuple[str, ...]) -> Insert:
 def _append_arrays(table: Table, names: tuple[str, ...]) -> Insert:
     given, marked = _arrays(table, names), HOLD_AND_MARK.cte("marked")
     # Joined to the mark, so that no id is given out before the lock is had.
-    rows = select(*(given.c[name] for name in names)).select_from(given.join(marked, true())).order_by(given.c.place)
+    rows = _in_order(given, names).select_from(given.join(marked, true()))
     return insert(table).from_select(names, rows).add_cte(marked).returning(table.c.id)
 
 

@@ -2,6 +2,7 @@
 
 import random
 import re
+from uuid import uuid4
 
 from tocsin.kit.errors import Invalid
 
@@ -24,9 +25,8 @@ def in_range(number: int, field: str) -> int:
 
 
 def uuid() -> str:
-    """A random UUID (version 4), which is no secret, in a third of the time that `uuid.uuid4` takes."""
-    digits = f"{random.getrandbits(128) & ~(0xF << 76 | 0x3 << 62) | 0x4 << 76 | 0x2 << 62:032x}"
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    """A random UUID (version 4) as text."""
+    return str(uuid4())
 
 
 def request_id(given: bytes | None) -> str:
