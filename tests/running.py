@@ -19,6 +19,7 @@ from tocsin.cli.protocol import with_deadline
 from tocsin.db.batcher import Batcher
 from tocsin.db.engine import try_to_write
 from tocsin.db.once import forget
+from tocsin.kit import logs
 from tocsin.settings import Settings
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class Tape(BytesIO):
 
     @property
     def text(self) -> str:
+        logs.access.bring_out()
         return self.getvalue().decode()
 
     @property
@@ -77,8 +79,8 @@ class Server:
 
     @property
     def service(self) -> Service:
-        service: Service = self.app.state.service
-        return service
+        assert self.app.service is not None
+        return self.app.service
 
     async def open(self) -> None:
         try:

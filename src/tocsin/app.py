@@ -6,7 +6,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -86,6 +86,7 @@ def every_loop(service: Service) -> list[Loop]:
         Loop("write when keys were used", directory.write_last_used, 10.0),
         Loop("forget ended sessions", lambda: db.write(actions.forget_sessions, None), 3600.0),
         Loop("bring out access lines", logs.flush, 0.5),
+        Loop("count requests", metrics.count_soon, 0.5),
         Loop("forget who wrote", lambda: db.write(forget_writers, db.clock() - timedelta(days=1)), 3600.0),
         Loop("forget old answers", lambda: db.write(once.forget, db.clock() - once.KEPT_FOR), 60.0),
     ]
@@ -99,7 +100,12 @@ async def end_streams(service: Service) -> None:
 
 
 class Tocsin(FastAPI):
-    """FastAPI for its routing and its description; our own shell is the only middleware."""
+    """FastAPI for its routing and its description; our own shell is the only middleware.
+
+    `service` is what runs behind it, from the lifespan's start to its end.
+    """
+
+    service: Service | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Without FastAPI's look for a tracer, which is a twentieth of a request's time: figures are in `/metrics`."""
@@ -141,16 +147,19 @@ def create_app(settings: Settings | None = None, *, prepared: bool = False, cloc
     """The application. `tocsin serve` hands it the settings and a `prepared` database; tests own the clock."""
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: Tocsin) -> AsyncIterator[None]:
         in_force = settings or load()
         logs.set_up(in_force.log_format, "debug" if in_force.debug else in_force.log_level)
         release: Release = _keep if prepared else await asyncio.to_thread(start.prepare_and_say, in_force)
         try:
             async with running(in_force, clock) as service:
-                app.state.service = service
+                app.service = service
                 yield
         finally:
-            app.state.service = None
+            app.service = None
+            metrics.count_seen()
+            with suppress(OSError):  # nobody reads the log any more
+                await logs.flush()
             release()
 
     return Tocsin(

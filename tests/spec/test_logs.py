@@ -2,7 +2,10 @@
 
 import json
 
+import structlog
+
 from tests.world import World
+from tocsin.kit import logs
 
 
 def test_every_line_is_json_and_every_request_has_one(world: World) -> None:
@@ -37,6 +40,20 @@ def test_neither_words_nor_keys_nor_queries_stand_in_the_log(world: World) -> No
 def test_a_line_cannot_be_forged(world: World) -> None:
     world.ada.ask("GET", "/x%0A%7B%22event%22:%22forged%22%7D")
     assert world.log.events("forged") == []
+
+
+def test_lines_stand_in_the_order_in_which_things_happened(world: World) -> None:
+    """Requests are written many in a row, but never after what came later."""
+    world.ada.files()
+    structlog.get_logger("tocsin").warning("later")
+    written = [json.loads(line)["event"] for line in world.log.getvalue().splitlines()]
+    assert written[-2:] == ["request", "later"]
+
+
+def test_a_request_s_line_is_soon_there(world: World) -> None:
+    world.ada.files()
+    world.run(logs.flush())
+    assert b'"event":"request"' in world.log.getvalue()
 
 
 def test_the_requests_lines_can_be_switched_off(world: World) -> None:

@@ -33,7 +33,7 @@ Say = Callable[[Sequence[Any]], Kept]
 
 @dataclass
 class Service:
-    """What a running Tocsin consists of; `app.state.service` in every process that serves."""
+    """What a running Tocsin consists of; `app.service` in every process that serves."""
 
     settings: Settings
     db: Database

@@ -105,7 +105,7 @@ class Guarded(APIRoute):
         await self._answer(scope, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        service: Service | None = getattr(scope["app"].state, "service", None)
+        service: Service | None = scope["app"].service
         call = Call(scope, receive, send)
         scope["route"] = self
         if self.veiled:

@@ -5,10 +5,11 @@ in `kit/receiving.py`. And it hands the application shorter ways than ASGI's for
 """
 
 from asyncio import TimerHandle, Transport
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from tocsin.cli.together import Line, Turn
 from tocsin.kit.answers import DIRECT, Headers
 
 
@@ -19,11 +20,12 @@ class Deadlined(HttpToolsProtocol):
     """
 
     header_deadline = 10.0
+    turn = Turn()
     _timer: TimerHandle | None = None
     _in_headers = False
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast("Transport", Line(transport, self.turn)))
         self._expect(TOO_LATE)
 
     def data_received(self, data: bytes) -> None:
@@ -115,4 +117,4 @@ TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length
 
 def with_deadline(seconds: float) -> Any:
     """The protocol class for uvicorn's `http=` option."""
-    return type("Deadlined", (Deadlined,), {"header_deadline": seconds})
+    return type("Deadlined", (Deadlined,), {"header_deadline": seconds, "turn": Turn()})

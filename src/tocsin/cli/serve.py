@@ -86,7 +86,7 @@ class Server(uvicorn.Server):
         return cast("asyncio.Protocol", made(self.config, self.server_state, self.lifespan.state))
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        service = getattr(getattr(self.config.app, "state", None), "service", None)
+        service = getattr(self.config.app, "service", None)
         if service is not None:
             service.stopping = True
         # Not handed on: uvicorn would raise the signal again in the end, and a stop that was asked for is no failure.

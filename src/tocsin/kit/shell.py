@@ -54,7 +54,7 @@ class Shell:
     def _done(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
         self.seen(scope["method"], route.path if route is not None else "", status, seconds)
-        service = getattr(scope["app"].state, "service", None) if "app" in scope else None
+        service = scope["app"].service
         if service is not None and service.settings.access_log:
             access.line(scope["method"], scope.get(SHOWN_PATH, scope["path"]), status, seconds, scope["request_id"])
 
