@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -63,8 +64,20 @@ def test_a_uuid_is_one_in_form_and_every_time_another() -> None:
     made = [ids.uuid() for _ in range(1000)]
     assert len(set(made)) == len(made)
     assert all(str(uuid.UUID(each)) == each for each in made)
-    assert {(uuid.UUID(each).version, uuid.UUID(each).variant) for each in made} == {(4, uuid.RFC_4122)}
+    assert {(uuid.UUID(each).version, uuid.UUID(each).variant) for each in made} == {(7, uuid.RFC_4122)}
     assert {each[19] for each in made} == set("89ab")
+
+
+@pytest.mark.parametrize("made", [ids.uuid, lambda: ids.request_id(None)])
+def test_names_of_requests_are_in_the_order_of_their_times(
+    made: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = []
+    for milliseconds in range(1_763_900_000_000, 1_763_900_000_300, 7):
+        monkeypatch.setattr(ids, "_milliseconds", lambda at=milliseconds: at)
+        names += [made()]
+    assert names == sorted(names)
+    assert len({len(name) for name in names}) == 1
 
 
 def test_a_time_without_a_value_has_no_words() -> None:

@@ -1,8 +1,12 @@
-"""Ids as they come in from outside, and the short names that requests and batches get."""
+"""Ids as they come in from outside, and the names that requests get.
+
+Those begin with the time: each report is found by its request, and random names touched a page of that index for each
+report, half of all pages that a commit had to write.
+"""
 
 import random
 import re
-from uuid import uuid4
+import time
 
 from tocsin.kit.errors import Invalid
 
@@ -25,12 +29,18 @@ def in_range(number: int, field: str) -> int:
 
 
 def uuid() -> str:
-    """A random UUID (version 4) as text."""
-    return str(uuid4())
+    """A UUID as text: version 7 of RFC 9562, the time in milliseconds and then chance. Python has its own from 3.14."""
+    number = _milliseconds() << 80 | 7 << 76 | random.getrandbits(12) << 64 | 2 << 62 | random.getrandbits(62)
+    text = f"{number:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def request_id(given: bytes | None) -> str:
     """The caller's own `x-request-id` where it is short and plain, else a new one."""
     if given is not None and REQUEST_ID.fullmatch(given):
         return given.decode("ascii")
-    return f"{random.getrandbits(64):016x}"
+    return f"{_milliseconds():012x}{random.getrandbits(32):08x}"
+
+
+def _milliseconds() -> int:
+    return time.time_ns() // 1_000_000
