@@ -8,6 +8,7 @@ import pytest
 from tocsin.access.model import ROLES, Principal, Role
 from tocsin.incidents import model
 from tocsin.incidents.model import STATUSES, Change, Incident
+from tocsin.incidents.reported import COUNTED, Sender, Signal, heard
 from tocsin.kit.errors import Invalid, NotAllowed, RefusedMove
 
 NOW = datetime(2026, 11, 23, 8, 15, tzinfo=UTC)
@@ -41,6 +42,13 @@ def incident(status: str = "new", **other: Any) -> Incident:
 def moved(before: Incident, to: str, by: Principal = ADA) -> Incident:
     decision = model.moved(before, to, at=LATER, by=by)
     return decision.after if isinstance(decision, Change) else decision
+
+
+def test_one_more_report_changes_the_fields_that_are_said_to_count() -> None:
+    before = incident("open", reports_count=1)
+    after = heard(before, Signal("trigger", Sender("k", "monitoring")), at=LATER).incident
+    assert after == before._replace(reports_count=2, last_reported_at=LATER)
+    assert tuple(name for name in Incident._fields if getattr(before, name) != getattr(after, name)) == COUNTED
 
 
 def test_the_matrix_is_complete() -> None:

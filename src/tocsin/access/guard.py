@@ -195,7 +195,7 @@ def count(call: Call, service: Service, owner: str) -> None:
         return
     left = limits.take(owner)
     call.scope["limit_headers"] = [
-        (b"ratelimit-policy", b'"key";q=%d;w=1' % max(1, round(limits.limit))),
+        (b"ratelimit-policy", limits.policy),
         (b"ratelimit", b'"key";r=%d;t=1' % max(0, int(left))),
     ]
     if left < 0:

@@ -21,6 +21,7 @@ Outcome = Literal[
 
 TAGS = "tags"  # the label that holds what a source lists without values
 NO_INCIDENT = "no active incident has this dedup key"
+COUNTED = ("reports_count", "last_reported_at")  # the last fields of an incident: see `_counted`
 
 
 class Sender(msgspec.Struct, frozen=True):
@@ -115,13 +116,19 @@ def opened(signal: Signal, at: datetime) -> Incident:
 
 def _joined(incident: Incident, signal: Signal, at: datetime) -> Heard:
     """Counted. No new version: nobody's view of the trouble has changed, unless it has become worse."""
-    count = incident.reports_count
-    after = incident._replace(reports_count=count + 1, last_reported_at=at)
-    changes: dict[str, Sequence[Any]] = {"reports": [count, count + 1]}
+    after = _counted(incident, at)
+    changes: dict[str, Sequence[Any]] = {"reports": [incident.reports_count, after.reports_count]}
     if signal.severity is not None and RANK[signal.severity] > RANK[incident.severity]:
         after = newer(after, at, severity=signal.severity)
         changes["severity"] = [incident.severity, signal.severity]
     return Heard(after, "joined", f"incident {incident.id} is active for this dedup key", "reported", changes)
+
+
+def _counted(incident: Incident, at: datetime) -> Incident:
+    """The incident as one more report leaves it: of a storm nearly all reports do this, and `_replace` takes five times
+    as long.
+    """
+    return Incident._make((*incident[: -len(COUNTED)], incident.reports_count + 1, at))
 
 
 def _acknowledged(incident: Incident, signal: Signal, at: datetime) -> Heard:

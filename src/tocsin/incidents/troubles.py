@@ -10,6 +10,7 @@ from tocsin.db.among import among
 from tocsin.db.schema import former_description, incident
 from tocsin.db.transaction import Reader, Writer
 from tocsin.incidents.model import ENDED, Incident
+from tocsin.incidents.reported import COUNTED
 from tocsin.incidents.store import WITH_PARTNER
 
 Trouble = tuple[str, str]  # an owner and its dedup key
@@ -18,7 +19,7 @@ Trouble = tuple[str, str]  # an owner and its dedup key
 def count(tx: Writer, reported: Sequence[Incident]) -> None:
     """Writes back how often and when they were reported."""
     if reported:
-        tx.update(incident, COUNTERS, reported)
+        tx.update(incident, COUNTED, reported)
 
 
 def amend(tx: Writer, amended: Sequence[Incident]) -> None:
@@ -111,5 +112,4 @@ OF_OWNER = (
     WITH_PARTNER.where(THEIRS).order_by(incident.c.id.desc()).limit(bindparam("limit")).offset(bindparam("offset"))
 )
 COUNT_OF_OWNER = select(func.count().label("number")).select_from(incident).where(THEIRS)
-COUNTERS = ("reports_count", "last_reported_at")
 FACTS = ("summary", "labels")

@@ -20,6 +20,7 @@ class Limiter:
 
     def __init__(self, limit: float) -> None:
         self.limit = limit
+        self.policy = b'"key";q=%d;w=1' % max(1, round(limit))  # as the draft of RateLimit headers says it
         self._most = max(1.0, limit)
         self._buckets: dict[object, Bucket] = {}
 
