@@ -1,5 +1,8 @@
 """How much and how often: sizes of bodies, requests a second."""
 
+import asyncio
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,6 +10,9 @@ import pytest
 from tests.people import Answer
 from tests.senders import Generic
 from tests.world import World
+from tocsin.intake.doors import Doors
+from tocsin.kit import errors
+from tocsin.kit.shared import Shared
 
 MIB = 1024 * 1024
 
@@ -115,6 +121,51 @@ def test_who_was_just_given_a_key_is_no_stranger(world: World) -> None:
     assert machine.says({"id": 1, "title": "t"}).status == 200
     machine.key = rotated["key"]
     assert machine.says({"id": 1, "title": "t"}).status == 200
+
+
+def test_many_who_ask_at_once_are_told_by_one_look_that_begins_after_they_asked() -> None:
+    done: list[str] = []
+    gate = asyncio.Event()
+
+    async def look() -> None:
+        done.append("begins")
+        await gate.wait()
+        done.append("ends")
+        if len(done) > 4:
+            raise errors.Unavailable("It is away.")
+
+    async def ask() -> list[Any]:
+        shared = Shared(look)
+        first = [asyncio.ensure_future(shared()) for _ in range(5)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert done == ["begins"]
+        second = [asyncio.ensure_future(shared()) for _ in range(5)]
+        await asyncio.sleep(0)
+        first[0].cancel()
+        gate.set()
+        answers = await asyncio.gather(*first, *second, return_exceptions=True)
+        assert done == ["begins", "ends"] * 2
+        return [*answers, *await asyncio.gather(shared(), shared(), return_exceptions=True)]
+
+    answers = asyncio.run(ask())
+    assert isinstance(answers[0], asyncio.CancelledError)
+    assert answers[1:10] == [None] * 9
+    assert [type(answer) for answer in answers[10:]] == [errors.Unavailable] * 2
+
+
+def test_many_who_come_at_once_with_a_key_that_another_process_made_are_no_strangers(world: World) -> None:
+    world.restarts(address_rate_limit=2)
+    machine = Generic(world.admin)
+    made = world.admin.post("/api/keys", {"name": "new", "role": "operator"}).json["secret"]
+    service = world.service
+    service.part(Doors)._by_hash.clear()
+    service.part(Doors)._version = -1
+    service.directory._keys.clear()
+    service.directory._version = -1
+    calls: list[Callable[[], Answer]] = [partial(machine.says, {"id": number, "title": "t"}) for number in range(20)]
+    answers = world.at_once([*calls, *[world.stranger.with_key(made).lists] * 20])
+    assert {answer.status for answer in answers} == {200}
 
 
 def test_pages_and_probes_need_no_key_and_have_no_limit(world: World) -> None:

@@ -11,6 +11,7 @@ from tocsin.access import actions, store
 from tocsin.access.model import ENVIRONMENT, ENVIRONMENTS, Key, Principal, hashed, taken_apart
 from tocsin.db.engine import Database
 from tocsin.db.transaction import Reader
+from tocsin.kit.shared import Shared
 
 LAST_USED_EVERY = timedelta(minutes=1)
 
@@ -25,6 +26,7 @@ class Directory:
         self._version = -1
         self._noted: dict[int, datetime] = {}
         self._used: dict[int, datetime] = {}
+        self._look = Shared(self.refresh)
 
     @property
     def has_admin_key(self) -> bool:
@@ -64,7 +66,7 @@ class Directory:
 
     async def find_fresh(self, text: str) -> Principal | None:
         """The same after a look at the database: a key may have been made a moment ago, by another process."""
-        await self.refresh()
+        await self._look()
         return self.find(text)
 
     async def refresh(self) -> None:

@@ -14,6 +14,7 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from tocsin.access.call import Call, Service, idempotency_key
+from tocsin.access.knocking import caller, count
 from tocsin.access.model import MAY, Permission, Principal
 from tocsin.kit import errors, openapi, problems, receiving
 from tocsin.kit.answers import SHOWN_PATH, Answer
@@ -125,8 +126,8 @@ class Guarded(APIRoute):
         call.headers_seen = seen = dict(call.scope["headers"])
         call.allowed_queries = self.queries
         if self.may != "public":
-            call.principal = await (self.entrance.caller(call) if self.entrance else _caller(call, service, seen))
-            count(call, service, call.principal.owner)
+            call.principal = await (self.entrance.caller(call) if self.entrance else caller(call, seen))
+            count(call, call.principal.owner)
             if call.principal.role not in self.roles:
                 raise errors.NotAllowed(_wrong_role(call.principal, self.may))
         if call.scope["method"] in WRITES and not self.bare:
@@ -157,49 +158,6 @@ class Guarded(APIRoute):
         else:
             receiving.must_be_json(seen)
         call.content = self.takes.read(raw) if self.takes is not None else None
-
-
-async def _caller(call: Call, service: Service, seen: dict[bytes, bytes]) -> Principal:
-    """Whose key it is; raises `NoKey` or `WrongKey`, and `TooMany` for an address that has tried too often."""
-    given = seen.get(b"x-api-key")
-    if given is not None:
-        text = given.decode("latin-1")
-        principal = service.directory.find(text)
-        if principal is not None:
-            return principal
-    strange(call, service)
-    if given is None or not given.strip():
-        raise errors.NoKey(headers={"WWW-Authenticate": 'ApiKey realm="tocsin", header="x-api-key"'})
-    principal = await service.directory.find_fresh(text)
-    if principal is None:
-        raise errors.WrongKey
-    return principal
-
-
-def strange(call: Call, service: Service) -> None:
-    """One request without a good key against its address's limit; raises `TooMany`."""
-    limits = service.address_limits
-    if not limits.limit:
-        return
-    client = call.scope.get("client")
-    left = limits.take(client[0] if client else "unknown")
-    if left < 0:
-        wait = str(limits.seconds_until_free(left))
-        raise errors.TooMany("Too many requests without a valid key from this address.", headers={"Retry-After": wait})
-
-
-def count(call: Call, service: Service, owner: str) -> None:
-    """One request against its owner's limit; what is left stands in every answer."""
-    limits = service.key_limits
-    if not limits.limit:
-        return
-    left = limits.take(owner)
-    call.scope["limit_headers"] = [
-        (b"ratelimit-policy", limits.policy),
-        (b"ratelimit", b'"key";r=%d;t=1' % max(0, int(left))),
-    ]
-    if left < 0:
-        raise errors.TooMany(headers={"Retry-After": str(limits.seconds_until_free(left))})
 
 
 def _wrong_role(who: Principal, may: Permission) -> str:

@@ -16,6 +16,7 @@ from tocsin.intake.actions import Take
 from tocsin.intake.dialect import Received
 from tocsin.intake.model import LONGEST_SENDER, Integration, Said, tidy
 from tocsin.kit.errors import Problem
+from tocsin.kit.shared import Shared
 from tocsin.settings import Settings
 
 log = structlog.get_logger("tocsin.intake")
@@ -31,6 +32,7 @@ class Doors:
         self._db = db
         self._by_hash: dict[bytes, Integration] = {}
         self._version = -1
+        self._look = Shared(self.refresh)
 
     def find(self, key: str) -> Integration | None:
         """Whose key this is, as far as this process knows."""
@@ -43,11 +45,11 @@ class Doors:
 
     async def find_fresh(self, key: str) -> Integration | None:
         """The same after a look at the database: a door may have been made a moment ago."""
-        await self.refresh()
+        await self._look()
         return self.find(key)
 
     async def hear(self) -> None:
-        """A door was made or changed here: the first senders at it are no strangers. The loop makes up for failure."""
+        """A door was made or changed here: what it was told holds at once. The loop makes up for failure."""
         with suppress(Problem):
             await self.refresh()
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tocsin.access.call import Call
-from tocsin.access.guard import count, strange
+from tocsin.access.knocking import count, looked_up, strange
 from tocsin.db.transaction import Reader
 from tocsin.incidents import store as incidents
 from tocsin.incidents import troubles
@@ -93,7 +93,7 @@ async def _admitted(call: Call, dialect: Dialect) -> tuple[Integration, Received
         raise
     integration, key = await _opened(call, dialect, request, authorization)
     try:
-        count(call, call.service, integration.owner)
+        count(call, integration.owner)
         _must_fit(call, dialect, integration, request)
     except Problem as problem:
         await call.service.part(Refusals).note(integration, problem.detail, head, call.request_id)
@@ -152,10 +152,10 @@ async def _opened(
     doors = call.service.part(Doors)
     integration = doors.find(key) if key else None
     if integration is None:
-        strange(call, call.service)
         if not key:
+            strange(call)
             raise errors.NoKey("An integration's key is needed; `tocsin integrations create` makes one.")
-        integration = await doors.find_fresh(key)
+        integration = await looked_up(call, doors.find_fresh, key)
         if integration is None:
             raise errors.WrongKey("This is not the key of an integration, or it was removed or rotated.")
     assert key is not None

@@ -32,14 +32,22 @@ class Limiter:
             self._make_room(now)
             self._buckets[who] = Bucket(self._most - 1, now)
             return self._most - 1
-        left = min(self._most, bucket.left + (now - bucket.since) * self.limit)
+        left = self._filled(bucket, now)
         bucket.since = now
         bucket.left = left - 1 if left >= 1 else left
         return left - 1
 
+    def would_leave(self, who: object) -> float:
+        """What `take` would say, without taking."""
+        bucket = self._buckets.get(who)
+        return (self._most if bucket is None else self._filled(bucket, time.monotonic())) - 1
+
     def seconds_until_free(self, left: float) -> int:
         """Whole seconds after which one more request fits, for `Retry-After`."""
         return max(1, round(-left / self.limit)) if self.limit else 1
+
+    def _filled(self, bucket: Bucket, now: float) -> float:
+        return min(self._most, bucket.left + (now - bucket.since) * self.limit)
 
     def _make_room(self, now: float) -> None:
         """Full buckets need not be remembered: many addresses must not eat the memory."""

@@ -2,7 +2,8 @@
 
 from tocsin.access import actions
 from tocsin.access.call import Call
-from tocsin.access.guard import Routes, strange
+from tocsin.access.guard import Routes
+from tocsin.access.knocking import looked_up
 from tocsin.access.model import Principal, new_session_secret
 from tocsin.kit import openapi
 from tocsin.kit.answers import Answer
@@ -52,11 +53,7 @@ async def sign_out(call: Call) -> Answer:
 async def _owner(call: Call, key: str) -> Principal | None:
     """Whose key this is; a wrong one counts against the address, as it does at the API."""
     directory = call.service.directory
-    known = directory.find(key)
-    if known is not None:
-        return known
-    strange(call, call.service)
-    return await directory.find_fresh(key)
+    return directory.find(key) or await looked_up(call, directory.find_fresh, key)
 
 
 def _ours(to: str) -> str:
