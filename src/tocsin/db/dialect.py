@@ -163,6 +163,10 @@ class Postgres:
         self._run(connection, _insert_arrays(table, names), _as_arrays(names, rows))
 
     def update(self, connection: Connection, table: Table, names: tuple[str, ...], rows: Sequence[Any]) -> None:
+        if len(rows) == 1:  # one by itself: PostgreSQL plans this once, and a join with an array each time
+            values = {f"new_{name}": getattr(rows[0], name) for name in ("id", *names)}
+            self._run(connection, _update_each(table, names), values)
+            return
         values = {f"each_{name}": [getattr(row, name) for row in rows] for name in ("id", *names)}
         self._run(connection, _update_arrays(table, names), values)
 

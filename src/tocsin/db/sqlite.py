@@ -40,7 +40,7 @@ PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
-    "cache_size=-32768",
+    "cache_size=-16384",
     "temp_store=MEMORY",
     "busy_timeout=0",  # from here on `_begin` waits, and not on the event loop
 )
@@ -146,7 +146,7 @@ class SqliteStorage:
 
     def _reader(self) -> Reader:
         if self._look is None:
-            self._reading = make_engine(self._file, "ro", ("cache_size=-16384",))
+            self._reading = make_engine(self._file, "ro", ("cache_size=-8192",))
             self._look = self._reading.connect().execution_options(isolation_level="AUTOCOMMIT")
         return Reader(self._look, self.dialect)
 

@@ -102,7 +102,11 @@ def many(reader: Reader, ids: Sequence[int]) -> list[Incident]:
 
 def hold(tx: Writer, ids: Sequence[int]) -> dict[int, Incident]:
     """These incidents, held in id order against other writers; those that do not exist are left out."""
-    return {row[0]: Incident._make(row) for row in tx.tuples(HELD, {"ids": sorted(set(ids))})}
+    if len(ids) == 1:  # PostgreSQL plans this one once
+        rows = tx.tuples(HELD_ONE, {"id": ids[0]})
+    else:
+        rows = tx.tuples(HELD, {"ids": sorted(set(ids))})
+    return {row[0]: Incident._make(row) for row in rows}
 
 
 def add(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -250,6 +254,7 @@ WITH_PARTNER = select(*COLUMNS).select_from(incident.outerjoin(partner))
 ONE = WITH_PARTNER.where(incident.c.id == bindparam("id"))
 MANY = WITH_PARTNER.where(among(incident.c.id, "ids")).order_by(incident.c.id)
 HELD = MANY.with_for_update(of=incident)
+HELD_ONE = ONE.with_for_update(of=incident)
 TAKEN = WITHOUT.where(among(incident.c.id, "ids")).order_by(incident.c.id)
 FORMER = (
     select(former_description.c.id, former_description.c.description, former_description.c.replaced_at)
