@@ -15,6 +15,7 @@ MORE: dict[str, dict[str, str]] = {
     "access": {
         "guard": "every feature's routes are built by it: the permission, the limits, the body",
         "call": "a request that has passed the guard, as every feature's http.py gets it",
+        "knocking": "whose key it is and how often one may come: every way in asks it, with a key in a header or not",
         "directory": "who is who, in memory, with the loops that keep it fresh",
     },
     "incidents": {

@@ -102,11 +102,10 @@ def many(reader: Reader, ids: Sequence[int]) -> list[Incident]:
 
 def hold(tx: Writer, ids: Sequence[int]) -> dict[int, Incident]:
     """These incidents, held in id order against other writers; those that do not exist are left out."""
-    if len(ids) == 1:  # PostgreSQL plans this one once
-        rows = tx.tuples(HELD_ONE, {"id": ids[0]})
-    else:
-        rows = tx.tuples(HELD, {"ids": sorted(set(ids))})
-    return {row[0]: Incident._make(row) for row in rows}
+    wanted = sorted(set(ids))
+    # Of one by itself PostgreSQL keeps the plan; with a list it plans each time.
+    asked = (HELD_ONE, {"id": wanted[0]}) if len(wanted) == 1 else (HELD, {"ids": wanted})
+    return {row[0]: Incident._make(row) for row in tx.tuples(*asked)}
 
 
 def add(tx: Writer, rows: Sequence[Mapping[str, Any]]) -> list[int]:
