@@ -18,9 +18,8 @@ from tocsin.incidents.model import Incident, Mark
 from tocsin.incidents.shapes import view
 from tocsin.incidents.store import Question
 
-MOST_BYTES = (
-    8 * 1024 * 1024
-)  # in one process: some 12,000 incidents of a short description, and pages are of the newest
+# In one process: some 12,000 incidents of a short description, and pages are of the newest.
+MOST_BYTES = 8 * 1024 * 1024
 
 
 class Line(NamedTuple):

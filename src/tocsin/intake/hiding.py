@@ -22,7 +22,7 @@ ESCAPED = re.compile(r"(?i)\\u00(?:3[0-9]|[46][1-6])|%(?:3[0-9]|[46][1-6])|\0")
 
 def without_key(request: Received, key: str) -> Received:
     """The request as it may be read, kept and shown; a body in UTF-16 or UTF-32 is UTF-8 from here on."""
-    query = request.query and {
+    query = {
         hidden(name, key): [HIDDEN if name.lower() in QUERIES else hidden(value, key) for value in values]
         for name, values in request.query.items()
     }
