@@ -112,6 +112,24 @@ def test_whoever_has_gone_meanwhile_is_sent_nothing() -> None:
     assert said(gone) == [[], []]
 
 
+def test_an_error_of_one_connection_keeps_nothing_of_the_others_back() -> None:
+    told: list[str] = []
+    problems: list[BaseException] = []
+    turn = Turn()
+    broken, whole = (Line(cast("asyncio.Transport", Wire(told, name)), turn) for name in ("broken", "whole"))
+
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, what: problems.append(what["exception"]))
+        broken.write(b"\xff")  # no text, which the wire cannot note
+        whole.write(b"a")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert told == ["whole: a"]
+    assert [type(problem) for problem in problems] == [UnicodeDecodeError]
+
+
 def test_in_all_else_it_is_the_transport() -> None:
     line: Any = Line(cast("asyncio.Transport", Wire([], "wire")), Turn())
     assert line.get_extra_info("peername") == "peername of wire"

@@ -6,6 +6,7 @@ finds the caller awake. After a commit for 64 callers that was a tenth of the ti
 """
 
 import asyncio
+from collections import deque
 from typing import Any
 
 MOST_BYTES = 64 * 1024  # of one connection; more goes out at once, so that a slow reader is noticed as ever
@@ -15,7 +16,7 @@ class Turn:
     """The connections that have something to send in this turn of the loop."""
 
     def __init__(self) -> None:
-        self._lines: list[Line] = []
+        self._lines: deque[Line] = deque()
 
     def add(self, line: "Line") -> None:
         if not self._lines:
@@ -23,9 +24,12 @@ class Turn:
         self._lines.append(line)
 
     def _end(self) -> None:
-        lines, self._lines = self._lines, []
-        for line in lines:
-            line.flush()
+        try:
+            while self._lines:
+                self._lines.popleft().flush()
+        finally:  # what one of them cannot send is the loop's to log, and costs the others a turn at most
+            if self._lines:
+                asyncio.get_running_loop().call_soon(self._end)
 
 
 class Line:
