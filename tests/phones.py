@@ -56,6 +56,7 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or each answer waits 40 ms: it is written in two parts
 
             def do_GET(self) -> None:
                 self.do_POST()
