@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import structlog
 
 from tests.world import World
@@ -54,6 +55,44 @@ def test_a_request_s_line_is_soon_there(world: World) -> None:
     world.ada.files()
     world.run(logs.flush())
     assert b'"event":"request"' in world.log.getvalue()
+
+
+class Full:
+    """What a log is on a full disk."""
+
+    def write(self, lines: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_a_log_that_cannot_be_written_costs_its_lines_and_nothing_else(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as full:
+        full.setattr(logs.out, "file", Full())
+        world.ada.filed("with a full log")
+        structlog.get_logger("tocsin").warning("nobody can read this")
+        world.run(logs.flush())
+    assert world.log.events("log lines could not be written and are lost") == []
+    world.run(logs.flush())
+    (said,) = world.log.events("log lines could not be written and are lost")
+    assert said["writes"] == 2
+    world.run(logs.flush())
+    assert len(world.log.events("log lines could not be written and are lost")) == 1
+
+
+def test_a_fault_of_ours_after_a_commit_ends_no_write_but_its_own(world: World) -> None:
+    def faulty(touched: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    calls = world.service.db.batcher.after_commit
+    calls.append(faulty)
+    world.ada.filed("its caller has its answer: it is on the disk")
+    calls.remove(faulty)
+    world.ada.filed("and so has the next")
+    assert world.log.events("a batch failed")
 
 
 def test_the_requests_lines_can_be_switched_off(world: World) -> None:

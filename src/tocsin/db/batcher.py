@@ -96,7 +96,12 @@ class Batcher:
             self._came.clear()
             while self._waiting:
                 await self._gather()
-                await self._settle(self._next_batch())
+                batch = self._next_batch()
+                try:
+                    await self._settle(batch)
+                except Exception:  # a fault of ours around the transaction: whoever comes next is served all the same
+                    log.exception("a batch failed")
+                    _tell(batch, Broken())
 
     async def _gather(self) -> None:
         """Lets in what is on its way: a turn of the loop for as long as each brings somebody more."""

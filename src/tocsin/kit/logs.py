@@ -3,6 +3,7 @@
 Everything goes to stdout, the server's own lines too.
 """
 
+import io
 import logging
 import sys
 import traceback
@@ -22,10 +23,12 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 def set_up(style: str, level: str) -> None:
     """`style` is `json`, `console`, or `auto` for console in a terminal."""
     human = style == "console" or (style == "auto" and sys.stdout.isatty())
+    out.file = sys.stdout if human else sys.stdout.buffer
+    safe: Any = out
     structlog.configure(
         processors=_human() if human else _json(),
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory() if human else structlog.BytesLoggerFactory(sys.stdout.buffer),
+        logger_factory=structlog.PrintLoggerFactory(safe) if human else structlog.BytesLoggerFactory(safe),
         cache_logger_on_first_use=True,
     )
     access.human, access.wanted = human, LEVELS[level] <= LEVELS["info"]
@@ -38,6 +41,32 @@ def quiet() -> None:
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS["error"]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+class Out:
+    """Where lines go. What cannot be written, on a full disk or to a reader that has gone, is lost and counted: a write
+    that failed because its log line did would be a register that fails for the sake of its diary.
+    """
+
+    def __init__(self) -> None:
+        self.file: Any = io.BytesIO()
+        self.lost = 0  # pieces that were refused since the last time that somebody could be told
+        self.well = True
+
+    def write(self, lines: str | bytes) -> None:
+        try:
+            self.file.write(lines)
+        except (OSError, ValueError):
+            self.lost += 1
+            self.well = False
+
+    def flush(self) -> None:
+        try:
+            self.file.flush()
+        except (OSError, ValueError):
+            self.well = False
+        else:
+            self.well = True
 
 
 class AccessLine(msgspec.Struct):
@@ -85,18 +114,22 @@ class Access:
             AccessLine(rfc3339(at), method, path, status, round(seconds * 1000, 2), request_id)
             for at, method, path, status, seconds, request_id in waiting
         ]
-        sys.stdout.buffer.write(encoder.encode_lines(told))
+        out.write(encoder.encode_lines(told))
 
 
 log = structlog.get_logger("tocsin")
+out = Out()
 access = Access()
 encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 async def flush() -> None:
-    """Loop: brings out what waits."""
+    """Loop: brings out what waits, and says so where lines are missing."""
     access.bring_out()
-    sys.stdout.flush()
+    out.flush()
+    if out.well and out.lost:
+        lost, out.lost = out.lost, 0
+        log.warning("log lines could not be written and are lost", writes=lost)
 
 
 def _shared() -> list[Processor]:
