@@ -3,6 +3,7 @@
 import gc
 import http.client
 import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -121,3 +122,45 @@ def test_what_is_answered_leaves_nothing_to_the_garbage_collector(world: World, 
         gc.set_debug(0)
         gc.garbage.clear()
     assert not left & {"RequestResponseCycle", "Direct"}
+
+
+PIECE = b"a" * 16_384
+
+
+@pytest.mark.parametrize("head", [b"GET /livez HTTP/1.1\r\nx: ", b"GET /"], ids=["a header", "an address"])
+def test_headers_without_an_end_are_refused(world: World, line: socket.socket, head: bytes) -> None:
+    line.sendall(head)
+    said = b""
+    for _ in range(40):  # 640 KiB
+        try:
+            line.sendall(PIECE)
+        except OSError:  # closed, because it is too much
+            break
+    try:
+        said = everything(line)
+    except ConnectionResetError:  # what was sent after the end was not read
+        return
+    assert said.startswith(b"HTTP/1.1 431 ")
+    assert said.count(b"HTTP/1.1") == 1
+
+
+def test_many_headers_without_an_end_are_refused(world: World, line: socket.socket) -> None:
+    line.sendall(b"GET /livez HTTP/1.1\r\n")
+    with pytest.raises(OSError):  # noqa: PT011 - a reset or a broken pipe, as it happens
+        for number in range(100_000):
+            line.sendall(b"x-%d: y\r\n" % number * 100)
+
+
+def test_many_requests_in_a_row_are_not_taken_for_headers_without_an_end(world: World, line: socket.socket) -> None:
+    asked = request(world, "GET", "/livez", f"x-padding: {'a' * 2000}")
+    last = request(world, "GET", "/livez", "connection: close")
+    threading.Thread(target=line.sendall, args=(asked * 100 + last,)).start()
+    assert everything(line).count(b"HTTP/1.1 200 ") == 101
+
+
+def test_what_stands_behind_a_chunked_body_is_no_header(world: World, line: socket.socket) -> None:
+    head = request(world, "POST", "/api/incidents", "content-type: application/json", "transfer-encoding: chunked")
+    line.sendall(head + b"%x\r\n%b\r\n0\r\nx-request-id: forged\r\n\r\n" % (len(BODY), BODY))
+    said = answer(line)
+    assert said.status == 201
+    assert said.headers["x-request-id"] != "forged"

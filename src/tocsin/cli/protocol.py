@@ -1,7 +1,7 @@
-"""Uvicorn's HTTP protocol with the one deadline that it lacks: a request's headers must arrive in time.
+"""Uvicorn's HTTP protocol with what it lacks: a request's headers must arrive in time, and they must end.
 
-Without it a caller that sends half a header keeps its connection for ever (slow loris). The body's deadlines stand
-in `kit/receiving.py`. And it hands the application shorter ways than ASGI's for what nearly every request is.
+Without it a caller that sends half a header keeps its connection for ever (slow loris), and one that never stops takes
+the memory. The body's limits stand in `kit/receiving.py`. And it hands the application shorter ways than ASGI's for what nearly every request is.
 """
 
 from asyncio import TimerHandle, Transport
@@ -23,15 +23,21 @@ class Deadlined(HttpToolsProtocol):
     turn = Turn()
     _timer: TimerHandle | None = None
     _in_headers = False
+    _head = 0  # bytes since the piece in which this request began
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(cast("Transport", Line(transport, self.turn)))
         self._expect(TOO_LATE)
 
     def data_received(self, data: bytes) -> None:
+        self._head += len(data)
         super().data_received(data)
+        if not self._in_headers:
+            return
+        if self._head > MOST_HEAD:
+            self._end(TOO_LARGE)
         # Most requests come whole: for those no timer is set and taken back.
-        if self._in_headers and self._timer is None:
+        elif self._timer is None:
             self._expect(TOO_LATE)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -41,6 +47,11 @@ class Deadlined(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_headers = True
+        self._head = 0  # what else is in this piece may be of the request before: it is not counted
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_headers:  # and not behind a body: nobody may add a header there that others have looked for before
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
@@ -71,9 +82,15 @@ class Deadlined(HttpToolsProtocol):
 
     def _too_late(self, last_word: bytes) -> None:
         self._timer = None
-        if not self.transport.is_closing():
+        self._end(last_word)
+
+    def _end(self, last_word: bytes) -> None:
+        """Closes the connection; the last word would be taken for a part of an answer that still goes on."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
             self.transport.write(last_word)
-            self.transport.close()
+        self.transport.close()
 
 
 class Direct:
@@ -112,7 +129,9 @@ class Direct:
         self._protocol.transport.abort()
 
 
+MOST_HEAD = 64 * 1024  # bytes
 TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 def with_deadline(seconds: float) -> Any:
