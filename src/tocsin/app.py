@@ -33,6 +33,7 @@ from tocsin.incidents.lines import Lines
 from tocsin.intake import http as intake
 from tocsin.intake.doors import Doors, Payloads, Refusals
 from tocsin.kit import logs, loops, metrics, openapi
+from tocsin.kit.answers import SHOWN_PATH
 from tocsin.kit.clock import Clock, utc_now
 from tocsin.kit.keyring import open_keyring
 from tocsin.kit.limits import Limiter
@@ -65,6 +66,8 @@ ROUTES: list[Guarded] = [
     *one_tap.routes,
 ]
 
+# Where paths begin that hold a secret: what comes near one is not logged either.
+VEILED = tuple({route.path.partition("{")[0] for route in ROUTES if route.veiled})
 FIXED = {(method, route.path): route for route in ROUTES if route.fixed for method in route.methods or ()}
 
 
@@ -117,7 +120,7 @@ class Tocsin(FastAPI):
         await self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        self.router.default = no_such_path
+        self.router.default = _nowhere
         return Shell(self._find, metrics.request_seen)
 
     async def _find(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -141,6 +144,15 @@ class Tocsin(FastAPI):
         if not hasattr(self, "_document"):
             self._document = msgspec.json.encode(self.openapi())
         return self._document
+
+
+async def _nowhere(scope: Scope, receive: Receive, send: Send) -> None:
+    """No such path; a link that was copied badly may hold its secret all the same."""
+    near = "/" + scope["path"].lstrip("/")
+    for place in VEILED:
+        if near.startswith(place):
+            scope[SHOWN_PATH] = f"{place}…"
+    await no_such_path(scope, receive, send)
 
 
 def create_app(settings: Settings | None = None, *, prepared: bool = False, clock: Clock = utc_now) -> Tocsin:

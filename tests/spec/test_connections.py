@@ -146,9 +146,8 @@ def test_headers_without_an_end_are_refused(world: World, line: socket.socket, h
 
 def test_many_headers_without_an_end_are_refused(world: World, line: socket.socket) -> None:
     line.sendall(b"GET /livez HTTP/1.1\r\n")
-    with pytest.raises(OSError):  # noqa: PT011 - a reset or a broken pipe, as it happens
-        for number in range(100_000):
-            line.sendall(b"x-%d: y\r\n" % number * 100)
+    with pytest.raises(ConnectionError):
+        line.sendall(b"x-y: z\r\n" * 4_000_000)
 
 
 def test_many_requests_in_a_row_are_not_taken_for_headers_without_an_end(world: World, line: socket.socket) -> None:

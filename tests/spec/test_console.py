@@ -417,7 +417,11 @@ def test_no_log_line_holds_a_link_that_acknowledges(world: World) -> None:
     token = told_by_ntfy(world)
     Visitor(world).gets(f"/a/{token}")
     Visitor(world).posts(f"/a/{token}")
-    assert [line["path"] for line in world.log.events("request")][-2:] == ["/a/{token}"] * 2
+    world.stranger.ask("PUT", f"/a/{token}")
+    assert [line["path"] for line in world.log.events("request")][-3:] == ["/a/{token}"] * 3
+    for near in (f"/a/{token}/x", f"//a/{token}"):
+        assert world.stranger.ask("GET", near).status == 404
+    assert [line["path"] for line in world.log.events("request")][-2:] == ["/a/…"] * 2
     assert token not in world.log.text
 
 

@@ -97,6 +97,8 @@ class Guarded(APIRoute):
         return super().matches(scope)
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.veiled:
+            scope[SHOWN_PATH] = self.path
         if scope["method"] not in (self.methods or ()):
             problem = errors.WrongMethod(headers={"Allow": ", ".join(allowed_methods(scope))})
             if self.refusing is None:
@@ -109,8 +111,6 @@ class Guarded(APIRoute):
         service: Service | None = scope["app"].service
         call = Call(scope, receive, send)
         scope["route"] = self
-        if self.veiled:
-            scope[SHOWN_PATH] = self.path
         try:
             if service is None:
                 raise errors.Unavailable("Tocsin has not been started: the server must run the app's lifespan.")

@@ -1,7 +1,8 @@
 """Uvicorn's HTTP protocol with what it lacks: a request's headers must arrive in time, and they must end.
 
 Without it a caller that sends half a header keeps its connection for ever (slow loris), and one that never stops takes
-the memory. The body's limits stand in `kit/receiving.py`. And it hands the application shorter ways than ASGI's for what nearly every request is.
+the memory. The body's limits stand in `kit/receiving.py`. And it hands the application shorter ways than ASGI's for
+what nearly every request is.
 """
 
 from asyncio import TimerHandle, Transport
