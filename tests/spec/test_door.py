@@ -93,3 +93,25 @@ def test_who_has_gone_again_is_nobodys_trouble(listener: socket.socket, error: i
     asyncio.run(let_in(Worn(listener, [error]), 1))
     assert guest.recv(1) == b""
     guest.close()
+
+
+async def shut_after(listener: socket.socket, turns: int) -> tuple[int, int]:
+    """How many are in when the door has been shut so many turns of the loop later, and how many in the end."""
+    guests = Guests()
+    door = Door(listener, guests)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await door.shut()
+    at_once = len(guests.came)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    return at_once, len(guests.came)
+
+
+def test_when_the_door_is_shut_nobody_comes_in_any_more(listener: socket.socket) -> None:
+    # Who came in after the server had told everybody that it stops was served on, and the stop waited for it.
+    for turns in range(10):
+        (guest,) = came(listener, 1)
+        at_once, in_the_end = asyncio.run(shut_after(listener, turns))
+        assert at_once == in_the_end, turns
+        guest.close()

@@ -35,6 +35,11 @@ class Door:
         if self._later is not None:
             self._later.cancel()
 
+    async def shut(self) -> None:
+        """Closes, and waits until whoever was just coming in is in: they too have to be told that it is over."""
+        self.close()
+        await asyncio.gather(*self._coming, return_exceptions=True)
+
     async def wait_closed(self) -> None:
         """Nothing to wait for: connections that are there belong to their protocols."""
 

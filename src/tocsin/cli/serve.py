@@ -85,6 +85,13 @@ class Server(uvicorn.Server):
         made: Any = self.config.http_protocol_class
         return cast("asyncio.Protocol", made(self.config, self.server_state, self.lifespan.state))
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Uvicorn tells the connections that it knows, once. One that was let in a moment later would be served for as
+        # long as it asks, and the stop would wait for it.
+        for door in self.servers:
+            await cast("Door", door).shut()
+        await super().shutdown(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         service = getattr(self.config.app, "service", None)
         if service is not None:
