@@ -1,13 +1,15 @@
-"""Uvicorn's HTTP protocol with what it lacks: a request's headers must arrive in time, and they must end.
+"""Uvicorn's HTTP protocol with what it lacks: a request must arrive in time, and its headers must end.
 
 Without it a caller that sends half a header keeps its connection for ever (slow loris), and one that never stops takes
-the memory. The body's limits stand in `kit/receiving.py`. And it hands the application shorter ways than ASGI's for
-what nearly every request is.
+the memory. The body's limits stand in `kit/receiving.py`. Requests sent behind one another are told apart, an offer of
+another protocol is passed by, and whoever has only ended its own side is still answered. And it hands the application
+shorter ways than ASGI's for what nearly every request is.
 """
 
 from asyncio import TimerHandle, Transport
 from typing import Any, cast
 
+from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from tocsin.cli.together import Line, Turn
@@ -22,33 +24,64 @@ class Deadlined(HttpToolsProtocol):
 
     header_deadline = 10.0
     turn = Turn()
+    line: Line  # what `transport` is
     _timer: TimerHandle | None = None
+    _running: RequestResponseCycle | None = None  # uvicorn's `cycle` is the newest, which may wait for this one
+    _in_request = False
     _in_headers = False
-    _head = 0  # bytes since the piece in which this request began
+    _offered = False  # the request that is being read offers to go on in another protocol
+    _unheard = 0  # bytes since the piece in which the parser last told of something
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.parser = Parser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
-        super().connection_made(cast("Transport", Line(transport, self.turn)))
+        self.line = Line(transport, self.turn)
+        super().connection_made(cast("Transport", self.line))
         self._expect(TOO_LATE)
 
     def data_received(self, data: bytes) -> None:
-        self._head += len(data)
+        self._unheard += len(data)
         super().data_received(data)
-        if not self._in_headers:
-            return
-        if self._head > MOST_HEAD:
-            self._end(TOO_LARGE)
+        if self._in_request and self._unheard > MOST_HEAD:
+            self._end(TOO_LARGE if self._in_headers else b"")
         # Most requests come whole: for those no timer is set and taken back.
-        elif self._timer is None:
+        elif self._in_headers and self._timer is None:
             self._expect(TOO_LATE)
+        elif self._idle():
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Whoever will say no more may still listen (`nc -N`): what came whole is answered, then we end it too.
+
+        Of a stream's listener this means that it has gone.
+        """
+        self._came()
+        self.line.flush()  # what waits there would not go out any more
+        if self.pipeline and self.pipeline[0][0].more_body:
+            self.pipeline.popleft()
+        last = self.pipeline[0][0] if self.pipeline else self._running
+        if last is None or last.more_body or last.response_complete or last.chunked_encoding:
+            return False
+        last.keep_alive = False
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._came()
+        self.pipeline.clear()
         super().connection_lost(exc)
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_headers = True
-        self._head = 0  # what else is in this piece may be of the request before: it is not counted
+        self._in_request = self._in_headers = True
+        self._unheard = 0  # what else is in this piece may be of the request before: it is not counted
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_headers:  # and not behind a body: nobody may add a header there that others have looked for before
@@ -56,22 +89,52 @@ class Deadlined(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
+        self._unheard = 0
         self._came()
-        super().on_headers_complete()
-        self.scope[DIRECT] = Direct(self, self.cycle)  # type: ignore[literal-required]
+        self._offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if not self._offered:
+            super().on_headers_complete()
+            self.scope[DIRECT] = Direct(self, self.cycle)  # type: ignore[literal-required]
+
+    def on_body(self, body: bytes) -> None:
+        self._unheard = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._in_request = False
         self._came()
-        super().on_message_complete()
+        if not self._offered:
+            super().on_message_complete()
+            self.cycle.more_body = False  # also of one that has been answered before
 
     def on_response_complete(self) -> None:
+        answered = cast("RequestResponseCycle", self._running)
         # A ring of scope, cycle and `Direct` would wait for the garbage collector: eight objects for each request,
         # and a pause of 150 ms when there were 100,000 of them.
-        self.cycle.scope.pop(DIRECT, None)  # type: ignore[misc]
-        unread = self.cycle.response_complete and self.cycle.more_body
+        answered.scope.pop(DIRECT, None)  # type: ignore[misc]
         super().on_response_complete()
-        if unread:
+        if answered.more_body:
             self._expect(b"")
+
+    def without_offer(self) -> bytes:
+        """The head of the request that offers another protocol, as it would be without."""
+        self._offered = False
+        first = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        headers = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([first, *headers, b"\r\n"])
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _idle(self) -> bool:
+        """Whether nobody works for this connection and no timer will ever end it: what came was no new request."""
+        return (
+            (self.cycle is None or self.cycle.response_complete)
+            and self._timer is None
+            and self.timeout_keep_alive_task is None
+            and not self.transport.is_closing()
+        )
 
     def _expect(self, last_word: bytes) -> None:
         self._timer = self.loop.call_later(self.header_deadline, self._too_late, last_word)
@@ -92,6 +155,27 @@ class Deadlined(HttpToolsProtocol):
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(last_word)
         self.transport.close()
+
+
+class Parser(HttpRequestParser):
+    """A parser that reads on behind an offer of another protocol, with which it would leave the body to that one.
+
+    We speak no other, and may pass it by (RFC 9110, 7.8): `curl --http2` offers one with every request.
+    """
+
+    def __init__(self, protocol: Deadlined) -> None:
+        super().__init__(protocol)
+        self._protocol = protocol
+
+    def feed_data(self, data: Any) -> None:
+        while True:
+            try:
+                super().feed_data(data)
+            except HttpParserUpgrade as offer:
+                data = memoryview(data)[offer.args[0] :]
+                super().feed_data(self._protocol.without_offer())
+            else:
+                return
 
 
 class Direct:
