@@ -21,7 +21,9 @@ def test_the_demo_storms_kills_and_counts(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=own, capture_output=True, text=True, timeout=120, check=False)
     said = re.sub(r" +", " ", done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"kill -9 after [23]\d\d reports were accepted", said)
+    killed = re.search(r"kill -9 after (\d+) reports were accepted", said)
+    assert killed is not None, said
+    assert 300 <= int(killed[1]) < 600
     assert "kept: reports in the database 600" in said
     assert "lost: accepted and not there 0" in said
     assert "doubled: stored more than once 0" in said

@@ -86,10 +86,11 @@ def _ride(tocsin: Throwaway, storm: Storm) -> float:
     with Progress(*columns, console=console, refresh_per_second=8) as progress:
         bar = progress.add_task(f"{storm.troubles} troubles, reported", total=storm.count)
         senders, killed = storm.begin(), False
-        while any(each.is_alive() for each in senders):
-            done = len(storm.accepted)
-            progress.update(bar, completed=done)
-            if not killed and done >= storm.count // 2:
+        while any(each.is_alive() for each in senders) or (storm.half_is_in.is_set() and not killed):
+            progress.update(bar, completed=len(storm.accepted))
+            if killed:
+                time.sleep(0.05)
+            elif storm.half_is_in.wait(0.05):
                 killed = True
                 tocsin.kill()
                 went = time.monotonic()
@@ -97,7 +98,6 @@ def _ride(tocsin: Throwaway, storm: Storm) -> float:
                 tocsin.start()
                 down = time.monotonic() - went
                 progress.console.print(f"  it is back after {down:.1f} s; the senders go on by themselves")
-            time.sleep(0.05)
         progress.update(bar, completed=len(storm.accepted))
     return time.monotonic() - began - down
 

@@ -25,6 +25,7 @@ class Storm:
     troubles: int
     accepted: set[int] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
+    half_is_in: threading.Event = field(default_factory=threading.Event)
     again: int = 0  # attempts without an answer; each was made once more, under the same Idempotency-Key
     _next: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -79,6 +80,8 @@ class Storm:
         with self._lock:
             if answer.status < 300:
                 self.accepted.add(json.loads(said)["report"]["id"])
+                if len(self.accepted) >= self.count // 2:
+                    self.half_is_in.set()
             else:
                 self.refused.append(f"{answer.status} {said.decode(errors='replace')}")
         return True
