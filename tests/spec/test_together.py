@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from tocsin.cli.together import MOST_BYTES, Line, Turn
+from tocsin.cli.together import MOST_BYTES, MOST_DROPPED, Line, Turn
 
 
 class Wire:
@@ -22,6 +22,9 @@ class Wire:
 
     def write_eof(self) -> None:
         self._told.append(f"{self._name} says no more")
+
+    def resume_reading(self) -> None:
+        self._told.append(f"{self._name} listens")
 
     def close(self) -> None:
         self._told.append(f"{self._name} is closed")
@@ -92,6 +95,34 @@ def test_a_polite_end_sends_first_what_waits_and_a_rude_one_nothing(
         end(first)
 
     assert said(step) == [told, told]
+
+
+def test_who_is_in_the_midst_of_speaking_is_heard_out() -> None:
+    def step(first: Line, second: Line) -> None:
+        first.unread = True
+        first.write(b"a")
+        first.close()
+        first.write(b"b")
+        assert first.is_closing()
+        first.drop(b"c" * MOST_DROPPED)
+
+    heard = ["first: a", "first says no more", "first listens"]
+    assert said(step) == [heard, heard]
+
+
+def test_who_does_not_stop_speaking_is_not_heard_out() -> None:
+    def again(first: Line, second: Line) -> None:
+        first.unread = True
+        first.close()
+        first.close()
+
+    def too_much(first: Line, second: Line) -> None:
+        first.unread = True
+        first.close()
+        first.drop(b"c" * (MOST_DROPPED + 1))
+
+    assert said(again)[0][-1] == "first is closed"
+    assert said(too_much)[0][-1] == "first is cut off"
 
 
 def test_much_goes_out_at_once_so_that_a_slow_reader_is_noticed() -> None:

@@ -100,10 +100,10 @@ class Guarded(APIRoute):
         if self.veiled:
             scope[SHOWN_PATH] = self.path
         if scope["method"] not in (self.methods or ()):
-            problem = errors.WrongMethod(headers={"Allow": ", ".join(allowed_methods(scope))})
+            allowed = {"Allow": ", ".join(allowed_methods(scope))}
             if self.refusing is None:
-                raise problem
-            await self.refusing(problem, scope["request_id"])(scope, receive, send)
+                raise errors.WrongMethod(headers=allowed)
+            await self.refusing(errors.WrongMethod(headers=allowed), scope["request_id"])(scope, receive, send)
             return
         await self._answer(scope, receive, send)
 

@@ -1,17 +1,17 @@
-"""Uvicorn's HTTP protocol with what it lacks: a request must arrive in time, and its headers must end.
+"""Uvicorn's HTTP protocol with what it lacks: a request must arrive in time and end, and an answer must be read.
 
-Without it a caller that sends half a header keeps its connection for ever (slow loris), and one that never stops takes
-the memory. The body's limits stand in `kit/receiving.py`. Requests sent behind one another are told apart, an offer of
-another protocol is passed by, and whoever has only ended its own side is still answered. And it hands the application
-shorter ways than ASGI's for what nearly every request is.
+Without it a caller that sends half a header, or never reads, keeps its connection for ever (slow loris), and one that
+never stops takes the memory. The body's limits stand in `kit/receiving.py`. Requests behind one another are told
+apart: what is wrong with one, or the end of its caller's side, takes nothing from those before. And it hands the
+application shorter ways than ASGI's for what nearly every request is.
 """
 
 from asyncio import TimerHandle, Transport
 from typing import Any, cast
 
-from httptools import HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from tocsin.cli.parsing import Enough, Parser
 from tocsin.cli.together import Line, Turn
 from tocsin.kit.answers import DIRECT, Headers
 
@@ -23,64 +23,78 @@ class Deadlined(HttpToolsProtocol):
     """
 
     header_deadline = 10.0
+    reader_patience = 60.0  # seconds in which a caller must have read something of what waits for it
     turn = Turn()
     line: Line  # what `transport` is
+    offered = False  # the request that is being read offers to go on in another protocol
     _timer: TimerHandle | None = None
+    _reader: TimerHandle | None = None
     _running: RequestResponseCycle | None = None  # uvicorn's `cycle` is the newest, which may wait for this one
-    _in_request = False
     _in_headers = False
-    _offered = False  # the request that is being read offers to go on in another protocol
     _unheard = 0  # bytes since the piece in which the parser last told of something
+    _last_word: bytes | None = None  # once it is there, nothing more is heard
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.parser = Parser(self)
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
+        transport.set_write_buffer_limits(0)  # so that we hear of it when the system takes no more
         self.line = Line(transport, self.turn)
         super().connection_made(cast("Transport", self.line))
         self._expect(TOO_LATE)
 
     def data_received(self, data: bytes) -> None:
+        if self._last_word is not None or self.line.is_closing():
+            self.line.drop(data)
+            return
         self._unheard += len(data)
         super().data_received(data)
-        if self._in_request and self._unheard > MOST_HEAD:
-            self._end(TOO_LARGE if self._in_headers else b"")
-        # Most requests come whole: for those no timer is set and taken back.
-        elif self._in_headers and self._timer is None:
-            self._expect(TOO_LATE)
+        if self.line.unread:
+            if self._unheard > MOST_HEAD:
+                self.stop_hearing(TOO_LARGE)
+            # Most requests come whole: for those no timer is set and taken back.
+            elif self._in_headers:
+                self._expect_the_rest()
         elif self._idle():
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Whoever will say no more may still listen (`nc -N`): what came whole is answered, then we end it too.
-
-        Of a stream's listener this means that it has gone.
-        """
-        self._came()
+        """Whoever will say no more may still listen (`nc -N`). A stream's listener that says no more has gone."""
         self.line.flush()  # what waits there would not go out any more
-        if self.pipeline and self.pipeline[0][0].more_body:
-            self.pipeline.popleft()
-        last = self.pipeline[0][0] if self.pipeline else self._running
-        if last is None or last.more_body or last.response_complete or last.chunked_encoding:
-            return False
-        last.keep_alive = False
-        return True
+        self.stop_hearing(more=False)
+        return not self.line.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._came()
+        if self._reader is not None:
+            self._reader.cancel()
+        for cycle in (self._running, *(queued for queued, _ in self.pipeline)):
+            if cycle is not None:
+                cycle.scope.pop(DIRECT, None)  # type: ignore[misc]
         self.pipeline.clear()
         super().connection_lost(exc)
-        if self._running is not None and not self._running.response_complete:
-            self._running.disconnected = True
-            self._running.message_event.set()
+        self._unset_keepalive_if_required()
+        self._nobody_waits()
+
+    def shutdown(self) -> None:
+        self.line.unread = False  # a stop does not wait for whoever is in the midst of saying something
+        super().shutdown()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._reader is not None:
+            self._reader.cancel()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_request = self._in_headers = True
+        self.line.unread = self._in_headers = True
         self._unheard = 0  # what else is in this piece may be of the request before: it is not counted
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -91,19 +105,23 @@ class Deadlined(HttpToolsProtocol):
         self._in_headers = False
         self._unheard = 0
         self._came()
-        self._offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
-        if not self._offered:
-            super().on_headers_complete()
-            self.scope[DIRECT] = Direct(self, self.cycle)  # type: ignore[literal-required]
+        self.offered = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if self.offered:
+            return
+        if len(self.pipeline) == MOST_WAITING:
+            self.stop_hearing()
+            raise Enough
+        super().on_headers_complete()
+        self.scope[DIRECT] = Direct(self, self.cycle)  # type: ignore[literal-required]
 
     def on_body(self, body: bytes) -> None:
         self._unheard = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._in_request = False
+        self.line.unread = False
         self._came()
-        if not self._offered:
+        if not self.offered:
             super().on_message_complete()
             self.cycle.more_body = False  # also of one that has been answered before
 
@@ -113,15 +131,54 @@ class Deadlined(HttpToolsProtocol):
         # and a pause of 150 ms when there were 100,000 of them.
         answered.scope.pop(DIRECT, None)  # type: ignore[misc]
         super().on_response_complete()
-        if answered.more_body:
+        if self._last_word is not None:
+            if self._running is answered:
+                self._leave()
+        elif answered.more_body:
             self._expect(b"")
+        elif self._in_headers:
+            self._expect_the_rest()
 
     def without_offer(self) -> bytes:
         """The head of the request that offers another protocol, as it would be without."""
-        self._offered = False
         first = b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
         headers = [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
         return b"\r\n".join([first, *headers, b"\r\n"])
+
+    def send_400_response(self, msg: str) -> None:
+        self.stop_hearing(NO_HTTP % (len(msg), msg.encode()))
+
+    def stop_hearing(self, last_word: bytes = b"", *, more: bool = True) -> None:
+        """What came whole is still answered, in order; then the last word is said, and the connection ends.
+
+        `more`: the other side may go on speaking.
+        """
+        if self._last_word is not None or self.line.is_closing():
+            return
+        self._came()
+        self._last_word = last_word
+        self.line.unread = more
+        if self.pipeline and self.pipeline[0][0].more_body:
+            self.pipeline.popleft()  # the newest, which will never be whole
+        running = self._running
+        if running is None or running.response_complete or running.more_body or running.chunked_encoding:
+            self._leave()
+
+    def _leave(self) -> None:
+        """The last word stands where an answer is waited for, and never within or behind one."""
+        if self.line.is_closing():
+            return
+        last, word = self._running, self._last_word
+        if word and (last is None or not (last.more_body if last.response_complete else last.response_started)):
+            self.line.write(word)
+        self.line.close()
+        self._nobody_waits()
+
+    def _nobody_waits(self) -> None:
+        """What still works for this connection hears that it has gone."""
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
@@ -133,8 +190,13 @@ class Deadlined(HttpToolsProtocol):
             (self.cycle is None or self.cycle.response_complete)
             and self._timer is None
             and self.timeout_keep_alive_task is None
-            and not self.transport.is_closing()
+            and not self.line.is_closing()
         )
+
+    def _expect_the_rest(self) -> None:
+        """Of the headers. While we do not read, nobody is late."""
+        if self._timer is None and not self.flow.read_paused:
+            self._expect(TOO_LATE)
 
     def _expect(self, last_word: bytes) -> None:
         self._timer = self.loop.call_later(self.header_deadline, self._too_late, last_word)
@@ -146,36 +208,17 @@ class Deadlined(HttpToolsProtocol):
 
     def _too_late(self, last_word: bytes) -> None:
         self._timer = None
-        self._end(last_word)
+        self.stop_hearing(last_word, more=False)
 
-    def _end(self, last_word: bytes) -> None:
-        """Closes the connection; the last word would be taken for a part of an answer that still goes on."""
-        if self.transport.is_closing():
-            return
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(last_word)
-        self.transport.close()
+    def _watch_reader(self) -> None:
+        waiting = self.line.get_write_buffer_size()
+        self._reader = self.loop.call_later(self.reader_patience, self._still_reading, waiting)
 
-
-class Parser(HttpRequestParser):
-    """A parser that reads on behind an offer of another protocol, with which it would leave the body to that one.
-
-    We speak no other, and may pass it by (RFC 9110, 7.8): `curl --http2` offers one with every request.
-    """
-
-    def __init__(self, protocol: Deadlined) -> None:
-        super().__init__(protocol)
-        self._protocol = protocol
-
-    def feed_data(self, data: Any) -> None:
-        while True:
-            try:
-                super().feed_data(data)
-            except HttpParserUpgrade as offer:
-                data = memoryview(data)[offer.args[0] :]
-                super().feed_data(self._protocol.without_offer())
-            else:
-                return
+    def _still_reading(self, waited: int) -> None:
+        if self.line.get_write_buffer_size() < waited:
+            self._watch_reader()
+        else:
+            self.line.abort()
 
 
 class Direct:
@@ -215,8 +258,13 @@ class Direct:
 
 
 MOST_HEAD = 64 * 1024  # bytes
+MOST_WAITING = 128  # requests that may wait behind the one that is being answered
 TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+NO_HTTP = (
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n"
+    b"content-length: %d\r\n\r\n%b"
+)
 
 
 def with_deadline(seconds: float) -> Any:

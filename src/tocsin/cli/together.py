@@ -7,9 +7,12 @@ finds the caller awake. After a commit for 64 callers that was a tenth of the ti
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Any
 
 MOST_BYTES = 64 * 1024  # of one connection; more goes out at once, so that a slow reader is noticed as ever
+PATIENCE = 5.0  # seconds for which somebody may go on after we have ended, and
+MOST_DROPPED = 64 * 1024 * 1024  # bytes
 
 
 class Turn:
@@ -35,16 +38,20 @@ class Turn:
 class Line:
     """A connection's transport whose writes wait for the end of the turn. In all else it is the transport.
 
-    Whatever ends the connection politely sends first what waits; `abort` cuts it off with the rest.
+    Whatever ends the connection politely sends first what waits; `abort` cuts it off with the rest. Where the other
+    side is in the midst of saying something (`unread`), its end waits until it has said it: the system answers what
+    comes behind an end with a reset, which takes away from it whatever it has not read yet (our refusal, mostly).
     """
 
-    __slots__ = ("_inner", "_size", "_turn", "_waiting", "is_closing")
+    __slots__ = ("_dropped", "_inner", "_size", "_turn", "_waiting", "is_closing", "unread")
 
     def __init__(self, transport: asyncio.Transport, turn: Turn) -> None:
         self._inner = transport
         self._turn = turn
         self._waiting: list[bytes] = []
         self._size = 0
+        self._dropped = 0
+        self.unread = False
         self.is_closing = transport.is_closing  # asked at every request
 
     def __getattr__(self, name: str) -> Any:
@@ -63,12 +70,26 @@ class Line:
         if not self._waiting:
             return
         waiting, self._waiting, self._size = self._waiting, [], 0
-        if not self._inner.is_closing():
+        if not self.is_closing():
             self._inner.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
 
     def close(self) -> None:
+        """At once where it is called again."""
         self.flush()
-        self._inner.close()
+        if self.unread and not self.is_closing():
+            self.is_closing = _yes
+            with suppress(OSError):  # the other side is not there any more
+                self._inner.write_eof()
+            self._inner.resume_reading()
+            asyncio.get_running_loop().call_later(PATIENCE, self._inner.close)
+        else:
+            self._inner.close()
+
+    def drop(self, data: bytes) -> None:
+        """What comes behind our end."""
+        self._dropped += len(data)
+        if self._dropped > MOST_DROPPED:
+            self._inner.abort()
 
     def write_eof(self) -> None:
         self.flush()
@@ -77,3 +98,7 @@ class Line:
     def abort(self) -> None:
         self._waiting.clear()
         self._inner.abort()
+
+
+def _yes() -> bool:
+    return True

@@ -45,10 +45,11 @@ class Shell:
         except CallerGone:
             scope[ANSWERED] = 499
         except (Exception, asyncio.CancelledError) as trouble:
-            problem = _told(trouble, scope["request_id"])
             if ANSWERED in scope:  # half an answer is out: the server must cut the connection
+                _told(trouble, scope["request_id"])
                 raise
-            await problems.answer(problem, scope["request_id"])(scope, receive, send)
+            answer = problems.answer(_told(trouble, scope["request_id"]), scope["request_id"])
+            await answer(scope, receive, send)
         self._done(scope, scope.get(ANSWERED, 0), time.perf_counter() - began)
 
     def _done(self, scope: Scope, status: int, seconds: float) -> None:
