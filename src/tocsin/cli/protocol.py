@@ -65,6 +65,7 @@ class Deadlined(HttpToolsProtocol):
         """Whoever will say no more may still listen (`nc -N`). A stream's listener that says no more has gone."""
         self.line.flush()  # what waits there would not go out any more
         self.stop_hearing(more=False)
+        self.line.unread = False  # also where it had been stopped before
         return not self.line.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
