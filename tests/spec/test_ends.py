@@ -93,6 +93,22 @@ def test_a_stop_does_not_hear_out_half_a_request(world: World, line: socket.sock
     assert not connections(world)
 
 
+def test_a_stop_cuts_off_who_never_reads_without_a_traceback(world: World) -> None:
+    async def out_of_grace() -> None:
+        for task in world._server._uvicorn.server_state.tasks:
+            task.cancel()
+
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.connect((ADDRESS, world.port))
+        line.sendall(request(world, "GET", "/openapi.json") * 100)
+        world.run(world.until(lambda: any(connection.flow.write_paused for connection in connections(world))))
+        world.run(out_of_grace())
+        world.run(world.until(lambda: not connections(world)))
+    assert "Exception" not in world.log.text
+    assert "ASGI" not in world.log.text
+
+
 def test_who_never_reads_is_cut_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Deadlined, "reader_patience", 0.05)
     with socket.socket() as line:

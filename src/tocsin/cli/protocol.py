@@ -255,6 +255,7 @@ class Direct:
         return True
 
     def hang_up(self) -> None:
+        self._cycle.disconnected = True  # or uvicorn would complain of an answer without an end
         self._protocol.transport.abort()
 
 

@@ -11,7 +11,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tocsin.kit import ids, problems
-from tocsin.kit.answers import ANSWERED, SHOWN_PATH
+from tocsin.kit.answers import ANSWERED, DIRECT, SHOWN_PATH
 from tocsin.kit.errors import Broken, NoSuchPath, Problem, Unavailable
 from tocsin.kit.logs import access
 from tocsin.kit.receiving import CallerGone
@@ -45,11 +45,14 @@ class Shell:
         except CallerGone:
             scope[ANSWERED] = 499
         except (Exception, asyncio.CancelledError) as trouble:
-            if ANSWERED in scope:  # half an answer is out: the server must cut the connection
+            if ANSWERED not in scope:
+                answer = problems.answer(_told(trouble, scope["request_id"]), scope["request_id"])
+                await answer(scope, receive, send)
+            elif isinstance(trouble, asyncio.CancelledError) and DIRECT in scope:
+                scope[DIRECT].hang_up()  # whoever did not take its answer until the stop's grace was over
+            else:  # half an answer is out: the server must cut the connection
                 _told(trouble, scope["request_id"])
                 raise
-            answer = problems.answer(_told(trouble, scope["request_id"]), scope["request_id"])
-            await answer(scope, receive, send)
         self._done(scope, scope.get(ANSWERED, 0), time.perf_counter() - began)
 
     def _done(self, scope: Scope, status: int, seconds: float) -> None:
