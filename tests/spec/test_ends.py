@@ -168,10 +168,10 @@ def test_a_listener_that_ends_has_gone(world: World, line: socket.socket, ended:
 def test_a_listener_with_a_request_behind_it_does_not_outlive_its_connection(world: World, line: socket.socket) -> None:
     line.sendall(request(world, "GET", "/api/stream") + request(world, "GET", "/livez"))
     line.recv(10)
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    line.close()  # with what was not read: at once, and for both sides
     hub = world.service.part(Hub)
     assert hub._listeners
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    line.close()  # with what was not read: at once, and for both sides
     world.ada.files("what it would be told")
     world.run(world.until(lambda: not hub._listeners))
 
