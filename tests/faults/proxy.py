@@ -76,7 +76,8 @@ class Proxy:
         with contextlib.suppress(OSError):
             while piece := server.recv(65536):
                 client.sendall(piece)
-        self._cut(client)
+        for line in (client, server):  # the server too: it has answered, to nobody
+            self._cut(line)
 
     def _forth(self, client: socket.socket, server: socket.socket) -> None:
         cut = Cut.NOT
