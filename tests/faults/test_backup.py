@@ -126,26 +126,28 @@ def test_a_killed_backup_is_not_there_and_a_killed_restore_leaves_the_old_or_the
     old, new = size(1, 10) * BATCH, size(6, 60) * BATCH
     _fill(there, old)
     _fill(here, new)
-    kills, found = size(4, 40), []
+    kills, restored = size(4, 40), 0
     usual = _seconds(here, "backup", "first")
     for number in range(kills):
         _killed(here, usual, "backup", f"{number}")
         made = here.home / f"{number}"
         if made.exists():  # it was quicker than the kill
             Place.made(there.home / f"{number}", here.postgres).does("restore", made)
-    file = here.home / "first"
-    usual = _seconds(Place.made(there.home / "trial", here.postgres), "restore", file)
+    files, holds = {old: there.home / there.does("backup", "kept"), new: here.home / "first"}, old
+    usual = _seconds(Place.made(there.home / "trial", here.postgres), "restore", files[new])
     for _ in range(kills):
-        _killed(there, usual, "restore", "--replace", file)
+        (other,) = files.keys() - {holds}
+        _killed(there, usual, "restore", "--replace", files[other])
         there.register.check_itself()
         ((count,),) = there.register.rows("SELECT count(*) FROM incident")
-        found.append(int(count))
-    assert set(found) <= {old, new}
+        holds = int(count)
+        assert holds in files
+        restored += holds == other
     with there.server() as server:
         assert server.client.file("after it").status == 201
     figures(
         "kill -9 of tocsin backup and tocsin restore --replace",
-        f"{kills} × each at any moment: {found.count(old)} × the old register, {found.count(new)} × the new one, "
+        f"{kills} × each at any moment: {kills - restored} × the register of before, {restored} × the restored one, "
         "never a half; no half backup under its name",
     )
 
