@@ -52,18 +52,19 @@ def test_what_is_wrong_behind_a_stream_does_not_come_into_it(world: World, line:
     world.run(world.until(lambda: not hub._listeners))
 
 
-def test_a_half_behind_a_slow_answer_is_waited_for_from_its_end(world: World) -> None:
-    world.restarts(header_deadline=0.05)
-    seen = world.ada.timeline().entries[-1]["id"] if world.ada.timeline().entries else 0
-    with socket.create_connection((ADDRESS, world.port), timeout=10) as line:
-        wait = request(world, "GET", f"/api/timeline?after={seen}&wait=20")
-        line.sendall(wait + request(world, "GET", "/livez") + b"GET /livez HTTP/1.1\r\n")
-        line.settimeout(0.2)  # longer than headers may take
-        with pytest.raises(TimeoutError):
-            line.recv(1)
-        line.settimeout(10)
-        world.ada.files("what is waited for")
-        said = everything(line)
+def test_a_half_behind_a_slow_answer_is_waited_for_from_its_end(world: World, line: socket.socket) -> None:
+    world.run(world.until(lambda: bool(connections(world))))
+    (connection,) = connections(world)
+    connection.header_deadline = 0.05  # for what comes from now on
+    last = max((entry["id"] for entry in world.ada.timeline().entries), default=0)
+    wait = request(world, "GET", f"/api/timeline?after={last}&wait=20")
+    line.sendall(wait + request(world, "GET", "/livez") + b"GET /livez HTTP/1.1\r\n")
+    line.settimeout(0.2)  # longer than headers may take
+    with pytest.raises(TimeoutError):
+        line.recv(1)
+    line.settimeout(10)
+    world.ada.files("what is waited for")
+    said = everything(line)
     assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"408"]
 
 
