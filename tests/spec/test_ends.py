@@ -59,13 +59,15 @@ def test_a_half_behind_a_slow_answer_is_waited_for_from_its_end(world: World, li
     last = max((entry["id"] for entry in world.ada.timeline().entries), default=0)
     wait = request(world, "GET", f"/api/timeline?after={last}&wait=20")
     line.sendall(wait + request(world, "GET", "/livez") + b"GET /livez HTTP/1.1\r\n")
+    world.run(world.until(lambda: connection.flow.read_paused))
+    line.sendall(b"connection: close\r\n\r\n")  # in time, but nobody reads it yet
     line.settimeout(0.2)  # longer than headers may take
     with pytest.raises(TimeoutError):
         line.recv(1)
     line.settimeout(10)
     world.ada.files("what is waited for")
     said = everything(line)
-    assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"408"]
+    assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"200"]
 
 
 def test_who_sends_too_much_can_read_why(world: World) -> None:
