@@ -45,6 +45,10 @@ def breaks_off(came: Came) -> Said:
     raise ConnectionAbortedError
 
 
+class Crowded(ThreadingHTTPServer):
+    request_queue_size = 256  # with the usual 5, of 64 that come together some are never heard
+
+
 class Receiver:
     """Takes everything; `says` decides what it answers."""
 
@@ -78,7 +82,7 @@ class Receiver:
             def log_message(self, *about: Any) -> None:
                 """Nothing: the test asks for what came."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = Crowded(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._server.handle_error = lambda *about: None  # type: ignore[method-assign]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
