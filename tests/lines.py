@@ -3,6 +3,7 @@
 import http.client
 import socket
 
+from tests.running import ADDRESS
 from tests.world import World
 from tocsin.cli.protocol import Deadlined
 
@@ -30,6 +31,20 @@ def everything(line: socket.socket) -> bytes:
     while piece := line.recv(65_536):
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def statuses(said: bytes) -> list[int]:
+    """Of the answers in it, in order."""
+    return [int(part[:3]) for part in said.split(b"HTTP/1.1 ")[1:]]
+
+
+def narrow(world: World) -> socket.socket:
+    """A connection whose caller takes little at a time."""
+    line = socket.socket()
+    line.settimeout(10)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.connect((ADDRESS, world.port))
+    return line
 
 
 def connections(world: World) -> list[Deadlined]:

@@ -45,8 +45,12 @@ def breaks_off(came: Came) -> Said:
     raise ConnectionAbortedError
 
 
-class Crowded(ThreadingHTTPServer):
+class Quiet(ThreadingHTTPServer):
+    daemon_threads = True
     request_queue_size = 256  # with the usual 5, of 64 that come together some are never heard
+
+    def handle_error(self, *about: Any) -> None:
+        """A caller that has gone is none."""
 
 
 class Receiver:
@@ -82,9 +86,7 @@ class Receiver:
             def log_message(self, *about: Any) -> None:
                 """Nothing: the test asks for what came."""
 
-        self._server = Crowded(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda *about: None  # type: ignore[method-assign]
+        self._server = Quiet(("127.0.0.1", 0), Handler)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     @property

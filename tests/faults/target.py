@@ -6,11 +6,12 @@ import socket
 import threading
 import time
 from collections import Counter, defaultdict
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 
 from tests.faults.figures import size
 from tests.faults.server import Server, wait_until
+from tests.phones import Quiet
 
 TROUBLES = size(1, 2)  # of one message
 
@@ -98,13 +99,6 @@ class Taker(BaseHTTPRequestHandler):
             super().handle_one_request()
         except (OSError, ValueError):
             self.close_connection = True
-
-
-class Quiet(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, *about: Any) -> None:
-        """A caller that was killed is what this test is about."""
 
 
 def tell_to(server: Server, name: str, target: Target) -> None:

@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from tests.lines import BODY, UPGRADE, answer, connections, everything, request
+from tests.lines import BODY, UPGRADE, answer, connections, everything, narrow, request, statuses
 from tests.running import ADDRESS
 from tests.world import World
 from tocsin.cli.protocol import MOST_WAITING, Deadlined
@@ -25,10 +25,10 @@ def test_of_too_many_requests_in_a_row_the_first_are_answered(
 
 
 WRONG = {
-    "no HTTP": (b"GARBAGE\r\n\r\n", b"400"),
-    "a wrong byte": (b"\0\r\n", b"400"),
-    "headers without an end": (b"GET / HTTP/1.1\r\na: " + b"x" * 200_000, b"431"),
-    "no address": (b"CONNECT x:80 HTTP/1.1\r\n\r\n", b"400"),
+    "no HTTP": (b"GARBAGE\r\n\r\n", 400),
+    "a wrong byte": (b"\0\r\n", 400),
+    "headers without an end": (b"GET / HTTP/1.1\r\na: " + b"x" * 200_000, 431),
+    "no address": (b"CONNECT x:80 HTTP/1.1\r\n\r\n", 400),
 }
 
 
@@ -38,7 +38,7 @@ def test_what_is_wrong_behind_a_request_takes_nothing_from_it(world: World, line
     file, see = request(world, "POST", "/api/incidents", body=BODY), request(world, "GET", "/api/incidents/1")
     line.sendall(file + see + what)
     said = everything(line)
-    assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"201", b"200", status]
+    assert statuses(said) == [201, 200, status]
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -67,7 +67,7 @@ def test_a_half_behind_a_slow_answer_is_waited_for_from_its_end(world: World, li
     line.settimeout(10)
     world.ada.files("what is waited for")
     said = everything(line)
-    assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"200"]
+    assert statuses(said) == [200, 200, 200]
 
 
 def test_who_sends_too_much_can_read_why(world: World) -> None:
@@ -101,9 +101,7 @@ def test_a_stop_cuts_off_who_never_reads_without_a_traceback(world: World) -> No
         for task in world._server._uvicorn.server_state.tasks:
             task.cancel()
 
-    with socket.socket() as line:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        line.connect((ADDRESS, world.port))
+    with narrow(world) as line:
         line.sendall(request(world, "GET", "/openapi.json") * 100)
         world.run(world.until(lambda: any(connection.flow.write_paused for connection in connections(world))))
         world.run(out_of_grace())
@@ -114,9 +112,7 @@ def test_a_stop_cuts_off_who_never_reads_without_a_traceback(world: World) -> No
 
 def test_who_never_reads_is_cut_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Deadlined, "reader_patience", 0.05)
-    with socket.socket() as line:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        line.connect((ADDRESS, world.port))
+    with narrow(world) as line:
         line.sendall(request(world, "GET", "/openapi.json") * 100)
         world.run(world.until(lambda: bool(connections(world))))
         world.run(world.until(lambda: not connections(world)))
@@ -124,9 +120,7 @@ def test_who_never_reads_is_cut_off(world: World, monkeypatch: pytest.MonkeyPatc
 
 def test_who_reads_slowly_reads_all(world: World) -> None:
     whole = len(world.ada.ask("GET", "/openapi.json").body)
-    with socket.socket() as line:
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        line.connect((ADDRESS, world.port))
+    with narrow(world) as line:
         line.sendall(request(world, "GET", "/openapi.json") * 50)
         line.shutdown(socket.SHUT_WR)
         assert len(everything(line)) > 50 * whole
@@ -138,7 +132,7 @@ def test_who_ends_its_own_side_is_answered(world: World, line: socket.socket, la
     line.sendall(file + see + b"GET /api/incidents/1 HTTP/1.1\r\nhost")
     line.shutdown(socket.SHUT_WR)
     said = everything(line)
-    assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"201", b"200"]
+    assert statuses(said) == [201, 200]
 
 
 def test_who_ends_its_own_side_too_early_is_not_waited_for(world: World, line: socket.socket) -> None:

@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-import socket
 
 import pytest
 
-from tests.running import ADDRESS
+from tests.lines import narrow, request
 from tests.world import World
 from tocsin.access.model import ENVIRONMENT, Principal
 from tocsin.db.transaction import Reader
@@ -183,10 +182,8 @@ def test_others_have_their_turn_while_a_storm_is_handed_out_to_a_thousand(world:
 
 def test_who_reads_nothing_is_cut_off_and_can_resume(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tocsin.live.http.PATIENCE", 0.0)
-    line = socket.socket()
-    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    line.connect((ADDRESS, world.port))
-    line.sendall(f"GET /api/stream HTTP/1.1\r\nHost: x\r\nx-api-key: {world.ada.key}\r\n\r\n".encode())
+    line = narrow(world)
+    line.sendall(request(world, "GET", "/api/stream"))
     hub = world.service.part(Hub)
     world.run(world.until(lambda: bool(hub._listeners)))
     while hub._listeners:
