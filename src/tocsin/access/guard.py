@@ -101,6 +101,7 @@ class Guarded(APIRoute):
             scope[SHOWN_PATH] = self.path
         if scope["method"] not in (self.methods or ()):
             allowed = {"Allow": ", ".join(allowed_methods(scope))}
+            # Under no name here: an error that is raised keeps the frames that it came through, and they their names.
             if self.refusing is None:
                 raise errors.WrongMethod(headers=allowed)
             await self.refusing(errors.WrongMethod(headers=allowed), scope["request_id"])(scope, receive, send)

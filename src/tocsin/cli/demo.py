@@ -2,7 +2,9 @@
 
 import signal
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Never
 
@@ -85,21 +87,25 @@ def _ride(tocsin: Throwaway, storm: Storm) -> float:
     began, down = time.monotonic(), 0.0
     with Progress(*columns, console=console, refresh_per_second=8) as progress:
         bar = progress.add_task(f"{storm.troubles} troubles, reported", total=storm.count)
-        senders, killed = storm.begin(), False
-        while any(each.is_alive() for each in senders) or (storm.half_is_in.is_set() and not killed):
+        senders = storm.begin()
+        while not storm.half_is_in.wait(0.05) and _any_at_work(senders):
             progress.update(bar, completed=len(storm.accepted))
-            if killed:
-                time.sleep(0.05)
-            elif storm.half_is_in.wait(0.05):
-                killed = True
-                tocsin.kill()
-                went = time.monotonic()
-                progress.console.print(f"  [bold red]kill -9[/] after {len(storm.accepted):,} reports were accepted")
-                tocsin.start()
-                down = time.monotonic() - went
-                progress.console.print(f"  it is back after {down:.1f} s; the senders go on by themselves")
+        if storm.half_is_in.is_set():
+            tocsin.kill()
+            went = time.monotonic()
+            progress.console.print(f"  [bold red]kill -9[/] after {len(storm.accepted):,} reports were accepted")
+            tocsin.start()
+            down = time.monotonic() - went
+            progress.console.print(f"  it is back after {down:.1f} s; the senders go on by themselves")
+        while _any_at_work(senders):
+            progress.update(bar, completed=len(storm.accepted))
+            time.sleep(0.05)  # until the bar moves again
         progress.update(bar, completed=len(storm.accepted))
     return time.monotonic() - began - down
+
+
+def _any_at_work(senders: Sequence[threading.Thread]) -> bool:
+    return any(each.is_alive() for each in senders)
 
 
 def _wait_for_messages(listener: Listener) -> None:

@@ -46,6 +46,7 @@ class Shell:
             scope[ANSWERED] = 499
         except (Exception, asyncio.CancelledError) as trouble:
             if ANSWERED not in scope:
+                # The problem is under no name here: it keeps this frame, and the two would wait for the collector.
                 answer = problems.answer(_told(trouble, scope["request_id"]), scope["request_id"])
                 await answer(scope, receive, send)
             elif isinstance(trouble, asyncio.CancelledError) and DIRECT in scope:
